@@ -1,0 +1,159 @@
+"""Auto-encoders: each has `encode` (image → code), `decode` (code → image) and `forward` (both)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from course_utils.layers import TiedLinear
+
+BATCH_SIZE = 1_000  # for passes without a gradient: bounds the memory, and larger is no faster
+
+
+class DenseAutoencoder(nn.Module):
+    """What the dense auto-encoders share: images of any shape in, flat inside, the same shape out.
+
+    Sub-classes set `encoder`, `decoder` (modules on flat vectors) and call `super().__init__(n_features, n_codes)`.
+    """
+
+    encoder: nn.Module
+    decoder: nn.Module
+
+    def __init__(self, n_features: int, n_codes: int) -> None:
+        super().__init__()
+        if n_features < 1 or n_codes < 1:
+            raise ValueError(f"n_features and n_codes must be at least 1, not {n_features} and {n_codes}.")
+        self.n_features, self.n_codes = n_features, n_codes
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Codes `(n, n_codes)` of `(n, …)` images with n_features numbers each."""
+        if x.ndim < 2 or x[0].numel() != self.n_features:
+            raise ValueError(
+                f"This model takes (n, …) images with {self.n_features} numbers each; it was given {tuple(x.shape)}."
+            )
+        return self.encoder(x.flatten(1))
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Flat reconstructions `(n, n_features)` of codes `(n, n_codes)`."""
+        if z.ndim != 2 or z.shape[1] != self.n_codes:
+            raise ValueError(f"This model decodes codes of shape (n, {self.n_codes}); it was given {tuple(z.shape)}.")
+        return self.decoder(z)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Reconstructions, in the shape of x."""
+        return self.decode(self.encode(x)).view_as(x)
+
+
+class LinearAutoencoder(DenseAutoencoder):
+    """PCA as a network: x − mean → W → z → W' + mean. Without a squashing function anywhere.
+
+    mean: `(n_features,)` or an image, subtracted before and added after; None: nothing is subtracted (not centred).
+    tied: W' is Wᵀ, as in PCA; otherwise both matrices are learnt. There are no biases: the mean takes their part.
+    Its minimum is PCA's subspace (Baldi & Hornik 1989, Neural Networks 2:53).
+    """
+
+    def __init__(self, n_features: int, n_codes: int, *, mean: Tensor | None = None, tied: bool = False) -> None:
+        super().__init__(n_features, n_codes)
+        self.register_buffer("mean", torch.zeros(n_features) if mean is None else mean.flatten().clone())
+        if self.mean.shape != (n_features,):
+            raise ValueError(f"mean has {self.mean.numel()} numbers; the model has n_features = {n_features}.")
+        self.encoder = nn.Linear(n_features, n_codes, bias=False)
+        # Orthonormal rows: what comes out of W W' at the start is neither blown up nor lost, so a large lr is safe.
+        nn.init.orthogonal_(self.encoder.weight)
+        self.decoder = nn.Linear(n_codes, n_features, bias=False)
+        with torch.no_grad():
+            self.decoder.weight.copy_(self.encoder.weight.t())
+        if tied:
+            self.decoder = TiedLinear(self.encoder)
+            self.decoder.bias.requires_grad_(False)
+
+    def encode(self, x: Tensor) -> Tensor:
+        return super().encode(x.flatten(1) - self.mean) if x.ndim > 1 else super().encode(x)
+
+    def decode(self, z: Tensor) -> Tensor:
+        return super().decode(z) + self.mean
+
+
+class DeepAutoencoder(DenseAutoencoder):
+    """A stack of dense layers down to the code and its mirror image up: 784-1000-500-250-30 and back.
+
+    sizes: numbers a layer, from the image to the code. Hidden units are ReLU; the code is linear (a ReLU code would
+    lose half of its range), the output a sigmoid (pixels are in [0, 1]; `output="linear"` for data that are not).
+    tied: the decoder's weights are the encoder's, transposed (`TiedLinear`).
+    mean: the mean image of the training set, where the output starts; see `start_he`. `start="torch"` keeps
+    torch's default starting values instead, so that one can see what they do.
+    Hinton & Salakhutdinov, Science 313:504 (2006), for the shape; He et al., ICCV 2015, for the start.
+    """
+
+    def __init__(
+        self, sizes: Sequence[int], *, tied: bool = False, mean: Tensor | float = 0.5,
+        output: Literal["sigmoid", "linear"] = "sigmoid", start: Literal["he", "torch"] = "he",
+    ) -> None:  # fmt: skip
+        sizes = tuple(sizes)
+        if len(sizes) < 2:
+            raise ValueError(f"sizes must name the image's numbers and the code's, as in (784, 256, 30), not {sizes}.")
+        if output not in ("sigmoid", "linear") or start not in ("he", "torch"):
+            raise ValueError(f"output is sigmoid or linear, start is he or torch; not {output!r} and {start!r}.")
+        super().__init__(sizes[0], sizes[-1])
+        self.sizes, self.tied, self.output = sizes, tied, output
+        down = [nn.Linear(n_in, n_out) for n_in, n_out in pairwise(sizes)]
+        up = [TiedLinear(d) if tied else nn.Linear(d.out_features, d.in_features) for d in reversed(down)]
+        self.encoder = nn.Sequential(*_with_relu_between(down))
+        self.decoder = nn.Sequential(*_with_relu_between(up), *([nn.Sigmoid()] if output == "sigmoid" else []))
+        if start == "he":
+            start_he(down, up, mean=mean, sigmoid=output == "sigmoid")
+
+
+def start_he(down: Sequence[nn.Linear], up: Sequence[nn.Module], *, mean: Tensor | float, sigmoid: bool) -> None:
+    """Starting values in place: He weights, biases 0, a small output layer whose bias is the mean image.
+
+    He weights keep the size of the signal from layer to layer, so that gradients reach the first one. A small output
+    layer and the mean as its bias put the first reconstruction at the mean image: the net starts where a bad start
+    gets stuck. Tied layers share `down`'s weights, so only their biases are set.
+    """
+    for layer in (*down, *up):
+        nn.init.zeros_(layer.bias)
+        if isinstance(layer, nn.Linear):
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+    output = up[-1]
+    with torch.no_grad():
+        if isinstance(output, nn.Linear):
+            output.weight.mul_(0.1)
+        mean = torch.as_tensor(mean, dtype=output.bias.dtype).flatten().expand_as(output.bias)
+        # logit(0) is −∞, and a pixel that starts far out learns nothing, as the sigmoid is flat there.
+        output.bias.copy_(torch.logit(mean.clamp(0.01, 0.99)) if sigmoid else mean)
+
+
+def _with_relu_between(layers: Sequence[nn.Module]) -> list[nn.Module]:
+    return [module for layer in layers for module in (layer, nn.ReLU())][:-1]
+
+
+def encode_all(model: nn.Module, x: Tensor) -> Tensor:
+    """Codes of a whole set, on the CPU: `model.encode` in batches, in eval mode, without a gradient."""
+    return _in_batches(model, model.encode, x)
+
+
+def decode_all(model: nn.Module, z: Tensor) -> Tensor:
+    """Reconstructions of a whole set of codes, on the CPU; as `encode_all`."""
+    return _in_batches(model, model.decode, z)
+
+
+def reconstruct(model: nn.Module, x: Tensor) -> Tensor:
+    """Reconstructions of a whole set, on the CPU, in the shape of x; as `encode_all`."""
+    return _in_batches(model, model, x)
+
+
+def _in_batches(model: nn.Module, apply: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    if not len(x):
+        raise ValueError(f"There is nothing to encode or decode: the input has shape {tuple(x.shape)}.")
+    device, was_training = next(model.parameters()).device, model.training
+    model.eval()
+    try:
+        with torch.inference_mode():
+            return torch.cat([apply(batch.to(device)).cpu() for batch in x.split(BATCH_SIZE)]).clone()
+    finally:
+        model.train(was_training)

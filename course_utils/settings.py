@@ -1,0 +1,109 @@
+"""What a run is: profile, seed, device, folders. The only module that reads environment variables."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import random
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeVar
+
+import numpy as np
+import platformdirs
+import torch
+
+Profile = Literal["quick", "full"]
+T = TypeVar("T")
+
+VARIABLES = {
+    "COURSE_PROFILE": "quick (default: minutes, offline) or full (the standard data sets)",
+    "COURSE_SEED": "a whole number >= 0 (default 0)",
+    "COURSE_DEVICE": "cpu (default), auto, cuda, cuda:1, mps",
+    "COURSE_DATA": "folder of the data sets, in torchvision's and scikit-learn's layout",
+    "COURSE_CACHE": "folder for what is computed once and kept",
+    "COURSE_QUIET": "1: no progress bars",
+}
+
+
+class SettingsError(ValueError):
+    """An environment variable holds something that the course cannot use."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One run's choices. `data_folder` is read, `cache_folder` is written."""
+
+    profile: Profile
+    seed: int
+    device: torch.device
+    data_folder: Path
+    cache_folder: Path
+    quiet: bool
+
+    def pick(self, *, quick: T, full: T) -> T:
+        """The value for this profile: `cfg.pick(quick="mnist-5k", full="mnist")`."""
+        return full if self.profile == "full" else quick
+
+
+def settings() -> Settings:
+    """The settings that the environment asks for; unset variables take the defaults of `VARIABLES`.
+
+    Raises SettingsError, naming the variable, its value and what it may be.
+    """
+    _refuse_misspelt_variables()
+    cache = Path(os.environ.get("COURSE_CACHE") or platformdirs.user_cache_path("autoencoder-course")).expanduser()
+    data = os.environ.get("COURSE_DATA")
+    if data and not Path(data).expanduser().is_dir():
+        raise SettingsError(f"COURSE_DATA is {data!r}, which is not a folder. Create it, or unset COURSE_DATA.")
+    return Settings(
+        profile=_one_of("COURSE_PROFILE", ("quick", "full"), default="quick"),
+        seed=_seed(os.environ.get("COURSE_SEED") or "0"),
+        device=_device(os.environ.get("COURSE_DEVICE") or "cpu"),
+        data_folder=Path(data).expanduser() if data else cache / "data",
+        cache_folder=cache,
+        quiet=_one_of("COURSE_QUIET", ("0", "1"), default="0") == "1",
+    )
+
+
+def seed_everything(seed: int) -> torch.Generator:
+    """Seed Python, NumPy and torch; returns a torch generator of the same seed for code that takes one."""
+    random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002 (libraries that use the legacy generator must be seeded too)
+    return torch.manual_seed(seed)
+
+
+def _refuse_misspelt_variables() -> None:
+    """A misspelt COURSE_PROFLE=full would otherwise run the quick profile without a word."""
+    for name in sorted(set(os.environ) - set(VARIABLES)):
+        if name.startswith("COURSE") and (meant := difflib.get_close_matches(name, VARIABLES, n=1, cutoff=0.8)):
+            known = "\n".join(f"  {variable}: {meaning}" for variable, meaning in VARIABLES.items())
+            raise SettingsError(f"{name} is no variable of this course; did you mean {meant[0]}? There are:\n{known}")
+
+
+def _one_of(name: str, choices: tuple[str, ...], *, default: str) -> str:
+    value = os.environ.get(name) or default
+    if value not in choices:
+        raise SettingsError(f"{name} is {value!r}; it must be {' or '.join(choices)}.")
+    return value
+
+
+def _seed(text: str) -> int:
+    if not text.isdecimal() or int(text) >= 2**32:
+        raise SettingsError(f"COURSE_SEED is {text!r}; it must be a whole number from 0 to 4294967295.")
+    return int(text)
+
+
+def _device(text: str) -> torch.device:
+    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if text == "auto":
+        return torch.device(next(kind for kind in ("cuda", "mps", "cpu") if available[kind]))
+    try:
+        device = torch.device(text)
+    except RuntimeError:
+        device = None
+    if device is None or device.type not in available:
+        raise SettingsError(f"COURSE_DEVICE is {text!r}; it must be cpu, auto, cuda, cuda:N or mps.")
+    if not available[device.type]:
+        raise SettingsError(f"COURSE_DEVICE is {text!r}, but torch sees no such device here. Use COURSE_DEVICE=cpu.")
+    return device
