@@ -1,0 +1,163 @@
+"""The experiments behind the ledger: each takes the settings and a seed, and returns a Measurement."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import torch
+from sklearn.decomposition import PCA
+from torch import Tensor
+
+from course_utils.claims.measuring import Measurement
+from course_utils.data import ImageData, load_images
+from course_utils.metrics import count_parameters, principal_angles_deg, sse_per_image
+from course_utils.models import DeepAutoencoder, DenseAutoencoder, LinearAutoencoder
+from course_utils.settings import Settings
+from course_utils.training import Trainer
+
+DEEP_SIZES = (784, 1000, 500, 250, 30)
+CODE_SIZES = (2, 4, 8, 16, 32, 64)
+
+
+def digits(cfg: Settings) -> ImageData:
+    """The digits of this profile."""
+    return _digits(cfg.pick(quick="mnist-5k", full="mnist"))
+
+
+@cache
+def _digits(name: str) -> ImageData:
+    return load_images(name)
+
+
+def pca_test_sse(data: ImageData, n_codes: int) -> float:
+    """Test SSE per image of PCA fitted on the training images: centred, not clipped to [0, 1]."""
+    x_train, x_test = data.train_images.flatten(1), data.test_images.flatten(1)
+    pca = PCA(n_codes, svd_solver="covariance_eigh").fit(x_train.numpy())
+    x_hat = torch.from_numpy(pca.inverse_transform(pca.transform(x_test.numpy())))
+    return sse_per_image(x_hat, x_test).item()
+
+
+def trained(model: DenseAutoencoder, data: ImageData, *, n_epochs: int, seed: int, **options: int) -> dict[str, float]:
+    """Train and return the train and test SSE per image, both with the final weights."""
+    trainer = Trainer(model, seed=seed, **options)
+    trainer.fit(data.train_images, n_epochs=n_epochs)
+    return {"train": trainer.evaluate(data.train_images), "test": trainer.evaluate(data.test_images)}
+
+
+@cache  # three claims look at the same trained nets
+def deep_net(cfg: Settings, seed: int, *, tied: bool = False, start: str = "he") -> dict[str, float]:
+    """Train and test SSE of 784-1000-500-250-30. Quick: 15 epochs in batches of 100; full: 30 in batches of 250."""
+    data = digits(cfg)
+    torch.manual_seed(seed)
+    model = DeepAutoencoder(DEEP_SIZES, tied=tied, start=start, mean=data.train_images.mean(0))
+    n_epochs, batch_size = cfg.pick(quick=(15, 100), full=(30, 250))
+    return trained(model, data, n_epochs=n_epochs, batch_size=batch_size, seed=seed)
+
+
+def linear_net(data: ImageData, seed: int, *, mean: Tensor | None, n_codes: int = 10) -> LinearAutoencoder:
+    """A tied linear auto-encoder, trained for as many steps in both profiles."""
+    torch.manual_seed(seed)
+    model = LinearAutoencoder(data.n_features, n_codes, mean=mean, tied=True)
+    n_epochs = max(2, round(20 * 4_000 / len(data.train_images)))
+    Trainer(model, lr=1e-2, batch_size=100, seed=seed).fit(data.train_images, n_epochs=n_epochs)
+    return model.cpu()
+
+
+# -------------------------------------------------------------------------------------------- one a row of the ledger
+
+
+def halves_train_together(cfg: Settings, seed: int) -> Measurement:
+    """A decoder trained behind an encoder that stays random, against both trained together; 784-256-10."""
+    data, result = digits(cfg), {}
+    for frozen in (True, False):
+        torch.manual_seed(seed)
+        model = DeepAutoencoder((784, 256, 10), mean=data.train_images.mean(0))
+        model.encoder.requires_grad_(not frozen)
+        n_epochs = cfg.pick(quick=10, full=5)
+        result[frozen] = trained(model, data, n_epochs=n_epochs, batch_size=100, seed=seed)["test"]
+    return Measurement(result[True], result[False], data.name)
+
+
+def pca30_mnist_sse(cfg: Settings, seed: int) -> Measurement:
+    data = digits(cfg)
+    return Measurement(pca_test_sse(data, 30), data=data.name)
+
+
+def linear_angle(cfg: Settings, seed: int) -> Measurement:
+    data = digits(cfg)
+    model = linear_net(data, seed, mean=data.train_images.mean(0))
+    pca = PCA(10, svd_solver="covariance_eigh").fit(data.train_images.flatten(1).numpy())
+    return Measurement(principal_angles_deg(model.encoder.weight.T, pca.components_.T)[0], data=data.name)
+
+
+def linear_axes(cfg: Settings, seed: int) -> Measurement:
+    """Of the net's ten axes, the one nearest to a principal axis: its angle."""
+    data = digits(cfg)
+    model = linear_net(data, seed, mean=data.train_images.mean(0))
+    pca = PCA(10, svd_solver="covariance_eigh").fit(data.train_images.flatten(1).numpy())
+    axes = torch.nn.functional.normalize(model.encoder.weight.detach(), dim=1)
+    cosines = (axes @ torch.from_numpy(pca.components_).T.float()).abs()
+    return Measurement(cosines.max().clamp(max=1).acos().rad2deg().item(), data=data.name)
+
+
+def linear_sse(cfg: Settings, seed: int) -> Measurement:
+    data = digits(cfg)
+    model = linear_net(data, seed, mean=data.train_images.mean(0))
+    sse = Trainer(model).evaluate(data.test_images)
+    return Measurement(100 * (sse / pca_test_sse(data, 10) - 1), data=data.name)
+
+
+def centring(cfg: Settings, seed: int) -> Measurement:
+    data = digits(cfg)
+    sse = [
+        Trainer(linear_net(data, seed, mean=mean)).evaluate(data.test_images)
+        for mean in (None, data.train_images.mean(0))
+    ]
+    return Measurement(sse[0], sse[1], data.name)
+
+
+def deep_against_pca(cfg: Settings, seed: int) -> Measurement:
+    return Measurement(deep_net(cfg, seed)["test"], pca_test_sse(digits(cfg), 30), digits(cfg).name)
+
+
+def deep_against_published(cfg: Settings, seed: int) -> Measurement:
+    return Measurement(deep_net(cfg, seed)["test"], data=digits(cfg).name)
+
+
+def deep_against_pca_all_sizes(cfg: Settings, seed: int) -> Measurement:
+    """The largest ratio deep / PCA over the code sizes: below 1, deep is better at every one."""
+    data, deep = digits(cfg), []
+    n_epochs, batch_size = cfg.pick(quick=(15, 100), full=(5, 250))
+    for n_codes in CODE_SIZES:
+        torch.manual_seed(seed)
+        model = DeepAutoencoder((*DEEP_SIZES[:-1], n_codes), mean=data.train_images.mean(0))
+        deep.append(trained(model, data, n_epochs=n_epochs, batch_size=batch_size, seed=seed)["test"])
+    pca = [pca_test_sse(data, n_codes) for n_codes in CODE_SIZES]
+    series = {"code size": CODE_SIZES, "deep": deep, "PCA": pca}
+    return Measurement(max(d / p for d, p in zip(deep, pca, strict=True)), data=data.name, series=series)
+
+
+def start_decides(cfg: Settings, seed: int) -> Measurement:
+    """torch's starting values against He's, after the same few epochs."""
+    data, result = digits(cfg), {}
+    for start in ("torch", "he"):
+        torch.manual_seed(seed)
+        model = DeepAutoencoder(DEEP_SIZES, start=start, mean=data.train_images.mean(0))
+        n_epochs, batch_size = cfg.pick(quick=(8, 100), full=(3, 250))
+        result[start] = trained(model, data, n_epochs=n_epochs, batch_size=batch_size, seed=seed)["test"]
+    return Measurement(result["torch"], result["he"], data.name)
+
+
+def tied_parameters(cfg: Settings, seed: int) -> Measurement:
+    tied, free = (count_parameters(DeepAutoencoder(DEEP_SIZES, tied=tied)) for tied in (True, False))
+    return Measurement(100 * tied / free, data="none")
+
+
+def tied_gap(cfg: Settings, seed: int) -> Measurement:
+    tied, free = deep_net(cfg, seed, tied=True), deep_net(cfg, seed)
+    series = {"tied": [tied["train"], tied["test"]], "not tied": [free["train"], free["test"]]}
+    return Measurement(tied["test"] - tied["train"], free["test"] - free["train"], digits(cfg).name, series)
+
+
+def tied_test_error(cfg: Settings, seed: int) -> Measurement:
+    return Measurement(deep_net(cfg, seed, tied=True)["test"], deep_net(cfg, seed)["test"], digits(cfg).name)

@@ -1,0 +1,216 @@
+"""The rows of the ledger, and how a notebook compares its own number with a row."""
+
+from __future__ import annotations
+
+import html
+import statistics
+from dataclasses import dataclass
+
+from course_utils.claims import experiments as run
+from course_utils.claims.measuring import Claim, Result, half_width_95, judge, load_results
+from course_utils.settings import settings
+
+HS06 = "Hinton & Salakhutdinov, Science 313:504 (2006), Fig. 2B"
+SAME_RUN = "measured in the same run"
+SSE = "SSE per image"
+
+_ROWS = [
+    Claim(
+        id="halves-train-together", system="S1",
+        sentence="Neither half can be trained alone: encoder and decoder must be learnt together.",
+        quantity="test error with a random, frozen encoder, against both trained", unit=SSE,
+        relation=">", source=SAME_RUN, measure=run.halves_train_together, reproduced=("quick", "full"),
+    ),
+    Claim(
+        id="pca30-mnist-sse", system="S2",
+        sentence="PCA to 30 numbers restores MNIST with the published error.",
+        quantity="test error of PCA-30, fitted on 60,000, centred, not clipped", unit=SSE,
+        relation="≈", reference=13.87, tolerance=0.01, source=HS06, measure=run.pca30_mnist_sse,
+        only_on="full", seeded=False, reproduced=("full",),
+    ),
+    Claim(
+        id="linear-ae-is-pca", system="S2",
+        sentence="PCA is a linear auto-encoder: training finds the subspace of the leading components.",
+        quantity="largest principal angle between the two 10-D subspaces", unit="degrees",
+        relation="<", reference=5.0, source="this course's bound; two random 10-D subspaces are about 87° apart",
+        measure=run.linear_angle, reproduced=("quick", "full"),
+    ),
+    Claim(
+        id="linear-ae-sse", system="S2",
+        sentence="The linear auto-encoder's error is PCA's.",
+        quantity="test error above PCA-10's", unit="% of PCA-10's SSE",
+        relation="<", reference=1.0, source="this course's bound", measure=run.linear_sse, reproduced=("quick", "full"),
+    ),
+    Claim(
+        id="linear-ae-not-axes", system="S2",
+        sentence="The linear auto-encoder finds PCA's subspace, not its axes.",
+        quantity="angle between any of its axes and the nearest principal axis, the smallest of ten", unit="degrees",
+        relation=">", reference=5.0, source="this course's bound", measure=run.linear_axes, reproduced=("quick", "full"),
+    ),
+    Claim(
+        id="centring-matters", system="S2",
+        sentence="The mean must be subtracted first.",
+        quantity="test error of the linear auto-encoder without centring, against with it", unit=SSE,
+        relation=">", source=SAME_RUN, measure=run.centring, reproduced=("quick", "full"),
+    ),
+    Claim(
+        id="deep-beats-pca", system="S5",
+        sentence="At 30 numbers, the deep auto-encoder restores digits better than PCA.",
+        quantity="test error of 784-1000-500-250-30, against PCA-30", unit=SSE,
+        relation="<", source=SAME_RUN, measure=run.deep_against_pca, reproduced=("quick", "full"),
+    ),
+    Claim(
+        id="deep30-mnist-sse", system="S3",
+        sentence="784-1000-500-250-30 reaches the published error (by RBM pre-training and more).",
+        quantity="test error after 30 epochs of Adam", unit=SSE,
+        relation="≈", reference=3.00, tolerance=0.1, source=HS06, measure=run.deep_against_published, only_on="full",
+    ),
+    Claim(
+        id="deep-beats-pca-all-sizes", system="S5",
+        sentence="Deep is better than PCA at every code size from 2 to 64.",
+        quantity="largest ratio of test errors, deep / PCA, over the code sizes", unit="ratio",
+        relation="<", reference=1.0, source="equal errors", measure=run.deep_against_pca_all_sizes,
+        reproduced=("quick", "full"),
+    ),
+    Claim(
+        id="start-decides", system="S3",
+        sentence="A deep auto-encoder needs good starting values.",
+        quantity="test error from torch's default start, against He's, after the same few epochs", unit=SSE,
+        relation=">", source=SAME_RUN, measure=run.start_decides, reproduced=("quick", "full"),
+    ),
+    Claim(
+        id="tied-halves-weights", system="S4",
+        sentence="Tied weights halve the number of parameters.",
+        quantity="parameters of the tied net, of the free net's", unit="%",
+        relation="≈", reference=50.0, tolerance=0.5, source="the biases are not shared",
+        measure=run.tied_parameters, seeded=False, reproduced=("quick", "full"),
+    ),
+    Claim(
+        id="tied-narrows-gap", system="S4",
+        sentence="Tied weights over-fit less.",
+        quantity="test error − training error of the tied net, against the free net's", unit=SSE,
+        relation="<", source=SAME_RUN, measure=run.tied_gap, reproduced=("quick", "full"),
+    ),
+    Claim(
+        id="tied-lowers-test-error", system="S4",
+        sentence="Tied weights restore unseen digits better.",
+        quantity="test error of the tied net, against the free net's", unit=SSE,
+        relation="<", source=SAME_RUN, measure=run.tied_test_error,
+    ),
+]  # fmt: skip
+CLAIMS: dict[str, Claim] = {row.id: row for row in _ROWS}
+
+
+class ClaimBroken(AssertionError):
+    """A claim that the ledger records as reproduced no longer is."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A notebook's own number beside the ledger's row; shows itself as a table."""
+
+    row: Claim
+    value: float
+    reference: float
+    verdict: str
+    reason: str
+
+    def __repr__(self) -> str:
+        number = f"{_number(self.value)} {self.row.relation} {_number(self.reference)} {self.row.unit}"
+        return f"{self.row.id}: {number} → {self.verdict} ({self.reason})"
+
+    def _repr_html_(self) -> str:
+        return claims_table(self)._repr_html_()
+
+
+class ClaimsTable:
+    """An HTML table in a notebook, lines of text elsewhere."""
+
+    def __init__(self, findings: tuple[Finding, ...]) -> None:
+        self.findings, self.stored = findings, load_results()
+
+    def __repr__(self) -> str:
+        return "\n".join(map(repr, self.findings))
+
+    def _repr_html_(self) -> str:
+        head = ("the chapter says", "measured as", "in this notebook", "quick, several seeds", "full, several seeds")
+        rows = "".join(self._row(f) for f in self.findings)
+        return (
+            '<table style="text-align:left"><thead><tr>'
+            + "".join(f'<th style="text-align:left">{h}</th>' for h in head)
+            + f"</tr></thead><tbody>{rows}</tbody></table>"
+        )
+
+    def _row(self, finding: Finding) -> str:
+        row = finding.row
+        cells = [
+            f"{html.escape(row.sentence)} <small>({row.system}, <code>{row.id}</code>)</small>",
+            f"{html.escape(row.quantity)}, {row.unit}",
+            f"{_number(finding.value)} {html.escape(row.relation)} {_number(finding.reference)}<br>"
+            f"{_mark(finding.verdict)}",
+            *(self._stored_cell(row.id, profile) for profile in ("quick", "full")),
+        ]
+        return "<tr>" + "".join(f'<td style="text-align:left">{cell}</td>' for cell in cells) + "</tr>"
+
+    def _stored_cell(self, id: str, profile: str) -> str:
+        result = self.stored.get((id, profile))
+        return "not measured yet" if result is None else f"{_summary(result)}<br>{_mark(result.verdict)}"
+
+
+def claim(id: str, value: float, *, reference: float | None = None) -> Finding:
+    """A notebook's measurement, judged as the ledger's row says.
+
+    reference: the baseline's value where the row measures its own. Raises KeyError for an unknown id, ValueError for a
+    missing reference, and ClaimBroken if the ledger records the claim as reproduced in this profile and the value
+    contradicts it.
+    """
+    if id not in CLAIMS:
+        raise KeyError(f"There is no claim {id!r}. There are: {', '.join(CLAIMS)}.")
+    row, profile = CLAIMS[id], settings().profile
+    reference = row.reference if reference is None else float(reference)
+    if reference is None:
+        raise ValueError(f"{id} is compared with a baseline of the same run: claim({id!r}, value, reference=…).")
+    verdict, reason = judge(row, [float(value)], [reference], profile)
+    finding = Finding(row, float(value), reference, verdict, reason)
+    if profile in row.reproduced and verdict != "holds":
+        raise ClaimBroken(f"{finding!r}; the ledger records it as reproduced. What changed?")
+    return finding
+
+
+def claims_table(*findings: Finding) -> ClaimsTable:
+    """Findings as one table, beside what `make claims` measured over several seeds."""
+    return ClaimsTable(findings)
+
+
+def series(id: str, profile: str) -> dict[str, tuple[list[float], list[float]]]:
+    """The stored figure of a claim: column → (mean over seeds, half of its 95 % interval); KeyError if not measured."""
+    stored = load_results()
+    if (id, profile) not in stored:
+        raise KeyError(f"{id} is not measured in the {profile} profile; `make claims PROFILE={profile}` does it.")
+    return {
+        name: (
+            [statistics.fmean(column) for column in zip(*rows, strict=True)],
+            [half_width_95(column) for column in zip(*rows, strict=True)],
+        )
+        for name, rows in stored[id, profile].series.items()
+    }
+
+
+def _summary(result: Result) -> str:
+    if result.value is None:
+        return "no value"
+    spread = f" ± {_number(result.sd)}" if len(result.seeds) > 1 else ""
+    seeds = f"{len(result.seeds)} seeds" if len(result.seeds) > 1 else "no seed enters"
+    relation = html.escape(result.relation)
+    return f"{_number(result.value)}{spread} {relation} {_number(result.reference)} <small>({seeds})</small>"
+
+
+def _mark(verdict: str) -> str:
+    return {"holds": "✓ <b>holds</b>", "fails here": "✗ <b>fails here</b>"}.get(verdict, f"– {verdict}")
+
+
+def _number(value: float | None) -> str:
+    """Three digits are what the seeds allow; `%g` would write 1e+02."""
+    if value is None:
+        return "–"
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.1f}" if abs(value) >= 20 else f"{value:.2f}"
