@@ -55,10 +55,10 @@ def deep_net(cfg: Settings, seed: int, *, tied: bool = False, start: str = "he")
 
 
 def linear_net(data: ImageData, seed: int, *, mean: Tensor | None, n_codes: int = 10) -> LinearAutoencoder:
-    """A tied linear auto-encoder, trained for as many steps in both profiles."""
+    """A tied linear auto-encoder, trained for 800 steps on 4,000 images, 2,400 on 60,000."""
     torch.manual_seed(seed)
     model = LinearAutoencoder(data.n_features, n_codes, mean=mean, tied=True)
-    n_epochs = max(2, round(20 * 4_000 / len(data.train_images)))
+    n_epochs = max(4, round(20 * 4_000 / len(data.train_images)))
     Trainer(model, lr=1e-2, batch_size=100, seed=seed).fit(data.train_images, n_epochs=n_epochs)
     return model.cpu()
 

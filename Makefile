@@ -1,0 +1,80 @@
+# The commands of the course. `make` alone lists them. On Windows without make, see README.md.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV   ?= .venv
+PY     := $(VENV)/bin/python
+PROFILE ?= quick
+SEEDS  ?= 3
+NOTEBOOKS ?= $(sort $(wildcard notebooks/*.ipynb))
+
+# What an installation depends on. A changed requirement, another Python or a moved folder makes another key, and so
+# a new installation; a touched file does not.
+KEY := $(shell { cat pyproject.toml constraints.txt; echo "$(CURDIR)"; $(PYTHON) --version; } 2>&1 | cksum | cut -d' ' -f1)
+INSTALLED     := $(VENV)/installed-$(KEY)
+INSTALLED_DEV := $(VENV)/installed-dev-$(KEY)
+
+# Set for the runs that are compared or stored; a learner's own JupyterLab keeps its progress bars.
+STEADY := COURSE_QUIET=1 PYTHONHASHSEED=0
+
+.DEFAULT_GOAL := help
+.PHONY: help lab test check lint unit notebooks install install-dev run figures claims bench lock clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+
+lab: $(INSTALLED) ## install if need be, and open JupyterLab on the first notebook (ARGS="--no-browser --port 9999")
+	$(PY) -m jupyterlab notebooks/01_pca.ipynb $(ARGS)
+
+test: $(INSTALLED_DEV) ## everything: ruff, unit and browser tests, every notebook by nbval
+	@status=0; for part in lint unit notebooks; do $(MAKE) --no-print-directory $$part || status=1; done; \
+	  [ $$status = 0 ] && echo "make test: all passed" || echo "make test: FAILED, see above"; exit $$status
+
+check: $(INSTALLED_DEV) ## the fast part of it: ruff, unit tests, stored outputs fresh
+	@$(MAKE) --no-print-directory lint
+	$(PY) -m pytest -m "not browser" $(ARGS)
+
+lint: $(INSTALLED_DEV)
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+
+unit: $(INSTALLED_DEV)
+	$(PY) -m pytest $(ARGS)
+
+notebooks: $(INSTALLED_DEV)
+	$(STEADY) $(PY) -m pytest -p no:cacheprovider --nbval-lax --nbval-cell-timeout=600 --durations=5 $(NOTEBOOKS)
+
+install: $(INSTALLED) ## make .venv and install the course
+install-dev: $(INSTALLED_DEV) ## the same with the test tools
+
+$(INSTALLED):
+	@test -n "$(PYTHON)" || { echo "No python3 found; install Python 3.11 or later, or call make PYTHON=/path/to/python"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$(PYTHON) is older than 3.11; call make PYTHON=/path/to/python3.11"; exit 1; }
+	rm -rf $(VENV)
+	@# Debian splits ensurepip off into python3-venv; pip can serve a venv from outside, too.
+	$(PYTHON) -m venv $(VENV) 2>/dev/null || { $(PYTHON) -m venv --without-pip $(VENV) && $(PYTHON) -m pip --python $(PY) install -q pip; }
+	$(PY) -m pip install -q -c constraints.txt -e .
+	@touch $@
+
+$(INSTALLED_DEV): | $(INSTALLED)
+	$(PY) -m pip install -q -c constraints.txt -e '.[dev]'
+	@touch $@
+
+run: $(INSTALLED_DEV) ## execute the notebooks top to bottom and store their outputs (NOTEBOOKS="notebooks/01_pca.ipynb")
+	$(STEADY) $(PY) -m tools.notebooks run $(NOTEBOOKS)
+
+figures: $(INSTALLED_DEV) ## write figures/: the README's pictures, out of the stored notebooks
+	$(PY) -m tools.notebooks figures
+
+claims: $(INSTALLED_DEV) ## measure every claim of the chapter: figures/claims.json and .md (PROFILE=full SEEDS=3)
+	$(PY) -m course_utils.claims all --profile $(PROFILE) --seeds $(SEEDS) --json figures/claims.json
+
+bench: $(INSTALLED_DEV) ## the training loop beside its peers
+	$(PY) -m pip install -q -c constraints.txt -e '.[bench]'
+	COURSE_QUIET=1 $(PY) benchmarks/training_loop.py
+
+lock: ## write constraints.txt anew from what is installed in .venv
+	$(PY) -m tools.lock > constraints.txt.new && mv constraints.txt.new constraints.txt
+
+clean: ## remove .venv and caches
+	rm -rf $(VENV) build *.egg-info .pytest_cache .ruff_cache .hypothesis tests/browser/screenshots
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,139 @@
+"""Figures. Every function draws into Axes and returns them; none calls `plt.show`, and none knows of training."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from torch import Tensor
+
+# Okabe & Ito's palette: told apart by readers with any colour vision.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
+# Ten classes need ten: matplotlib's tab10.
+CLASS_COLOURS = tuple(plt.get_cmap("tab10").colors)
+
+
+def use_course_style() -> None:
+    """One look for all figures of the course: small enough for a notebook of 400 KB, large enough to read."""
+    plt.rcParams.update(
+        {
+            "figure.figsize": (7, 3.2), "figure.dpi": 90, "savefig.dpi": 90, "figure.constrained_layout.use": True,
+            "axes.prop_cycle": plt.cycler(color=COLOURS), "axes.spines.top": False, "axes.spines.right": False,
+            "axes.grid": True, "grid.alpha": 0.25, "axes.titlesize": 11, "axes.titlelocation": "left",
+            "axes.labelsize": 10, "legend.frameon": False, "legend.fontsize": 9,
+            "image.cmap": "gray", "image.interpolation": "nearest",
+        }
+    )  # fmt: skip
+
+
+def tile(images: Tensor, *, n_columns: int, pad: int = 1, pad_value: float = 1.0) -> np.ndarray:
+    """Images `(n, c, h, w)` as one array `(rows·h, columns·w[, 3])`, row by row; missing ones are left blank.
+
+    One picture of many images is drawn a hundred times as fast as a grid of Axes.
+    """
+    if images.ndim != 4 or not len(images):
+        raise ValueError(f"tile takes a non-empty (n, c, h, w) tensor, not {tuple(images.shape)}.")
+    pixels = images.detach().cpu().numpy()
+    n, c, h, w = pixels.shape
+    n_rows = math.ceil(n / n_columns)
+    grid = np.full((n_rows * (h + pad) - pad, n_columns * (w + pad) - pad, c), pad_value, dtype=np.float32)
+    for i, image in enumerate(pixels):
+        top, left = (i // n_columns) * (h + pad), (i % n_columns) * (w + pad)
+        grid[top : top + h, left : left + w] = image.transpose(1, 2, 0)
+    return grid[..., 0] if c == 1 else grid
+
+
+def show_images(
+    images: Tensor, *, n_columns: int = 10, ax: Axes | None = None, title: str = "",
+    value_range: tuple[float, float] = (0, 1), cmap: str | None = None,
+) -> Axes:  # fmt: skip
+    """Images `(n, c, h, w)` as a grid. value_range: the values drawn as black and as white; others are clipped.
+
+    Signed images (components, residuals) take a symmetric range and a diverging map: `(-v, v)` and `cmap="RdBu_r"`.
+    """
+    n_columns = min(n_columns, len(images))
+    low, high = value_range
+    grid = tile(images, n_columns=n_columns, pad_value=(low + high) / 2 if low < 0 else high)
+    if ax is None:
+        _, ax = plt.subplots(figsize=(0.75 * n_columns, 0.75 * n_columns * grid.shape[0] / grid.shape[1] + 0.3))
+    ax.imshow(grid.clip(low, high) if grid.ndim == 3 else grid, vmin=low, vmax=high, cmap=cmap)
+    ax.set_title(title)
+    ax.set_axis_off()
+    return ax
+
+
+def show_reconstructions(rows: Mapping[str, Tensor], *, ax: Axes | None = None, title: str = "") -> Axes:
+    """One labelled row of images each: `{"original": x, "PCA-30": x_pca, "deep-30": x_hat}`, all `(n, c, h, w)`."""
+    shapes = {tuple(images.shape) for images in rows.values()}
+    if len(shapes) != 1:
+        raise ValueError(f"All rows must hold images of one shape; there are {sorted(shapes)}.")
+    n, _, h, _ = shapes.pop()
+    if ax is None:
+        _, ax = plt.subplots(figsize=(0.68 * n + 1.4, 0.68 * len(rows) + 0.35))
+    stacked = np.concatenate([tile(images, n_columns=n) for images in rows.values()])
+    ax.imshow(stacked.clip(0, 1), vmin=0, vmax=1, aspect="auto")
+    for i in range(1, len(rows)):  # a white line between the rows
+        ax.axhline(i * h - 0.5, color="white", linewidth=3)
+    ax.set_yticks([(i + 0.5) * h - 0.5 for i in range(len(rows))], list(rows))
+    ax.tick_params(length=0)
+    ax.set_xticks([])
+    ax.grid(False)
+    ax.spines[:].set_visible(False)
+    ax.set_title(title)
+    return ax
+
+
+def plot_history(
+    histories: Mapping[str, Mapping[str, Sequence[float]]], *, unit: str = "SSE per image", ax: Axes | None = None,
+    columns: Sequence[str] = ("train_loss", "validation_loss"),
+) -> Axes:  # fmt: skip
+    """Loss over epochs, a colour a run; the first column dotted, the second solid; one that is missing is left out.
+
+    histories: name → anything that gives a list for a column's name, e.g. `{"deep": history}`.
+    """
+    if ax is None:
+        _, ax = plt.subplots()
+    for i, (name, history) in enumerate(histories.items()):
+        for column, style in zip(columns, (":", "-"), strict=False):
+            try:
+                losses = history[column]
+            except KeyError:
+                continue
+            label = f"{name}, {column.removesuffix('_loss')}"
+            ax.plot(range(1, len(losses) + 1), losses, style, color=COLOURS[i % len(COLOURS)], label=label)
+    ax.set(xlabel="epoch", ylabel=unit)
+    ax.legend()
+    return ax
+
+
+def plot_codes(
+    z: Tensor, labels: Tensor, class_names: Sequence[str], *, ax: Axes | None = None, title: str = ""
+) -> Axes:  # fmt: skip
+    """Codes `(n, 2)` as points, a colour a class, with each class's name at its median."""
+    if z.ndim != 2 or z.shape[1] != 2:
+        raise ValueError(f"plot_codes draws codes of two numbers, (n, 2), not {tuple(z.shape)}.")
+    if ax is None:
+        _, ax = plt.subplots(figsize=(5, 4.2))
+    for i, name in enumerate(class_names):
+        points = z[labels == i].detach().cpu().numpy()
+        if not len(points):
+            continue
+        colour = CLASS_COLOURS[i % len(CLASS_COLOURS)]
+        ax.scatter(*points.T, s=4, alpha=0.5, color=colour, linewidths=0, rasterized=True)
+        box = {"facecolor": "white", "edgecolor": colour, "boxstyle": "round,pad=0.15", "alpha": 0.85}
+        ax.text(*np.median(points, axis=0), name, fontweight="bold", ha="center", va="center", bbox=box)
+    ax.set(xlabel="first number of the code", ylabel="second", title=title)
+    return ax
+
+
+def plot_band(
+    x: Sequence[float], mean: Sequence[float], half_width: Sequence[float], *, label: str, ax: Axes, marker: str = "o"
+) -> Axes:  # fmt: skip
+    """A curve with its band mean ± half_width, as measured over several seeds."""
+    mean, half_width = np.asarray(mean), np.asarray(half_width)
+    (line,) = ax.plot(x, mean, marker=marker, label=label)
+    ax.fill_between(x, mean - half_width, mean + half_width, color=line.get_color(), alpha=0.2, linewidth=0)
+    return ax

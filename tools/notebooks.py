@@ -1,0 +1,198 @@
+"""Execute notebooks and store outputs that GitHub shows, diffs reviewably and nbval accepts; check that they are fresh.
+
+python -m tools.notebooks run NOTEBOOK … [--no-store]   execute top to bottom, report seconds and memory, store
+python -m tools.notebooks check [NOTEBOOK …]            fail if a stored notebook was not made from its own cells
+python -m tools.notebooks figures                       cut the README's figures out of the stored notebooks
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import hashlib
+import io
+import json
+import re
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+from nbformat import NotebookNode
+from PIL import Image
+
+ROOT = Path(__file__).parents[1]
+WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+MAX_BYTES, MAX_SECONDS, MAX_CELL_SECONDS, MAX_MEGABYTES = 400_000, 90, 20, 600
+LOCAL_PATH = re.compile(r"/home/\w|/Users/\w|/root/|/tmp/|[A-Z]:\\Users|site-packages")
+# name of the file in figures/ → notebook, id of the cell whose picture it is
+FIGURES = {
+    "01_error_against_k.png": ("01_pca", "plot-error-against-k"),
+    "02_reconstructions.png": ("02_deep_autoencoder", "show-both-rows"),
+}
+
+
+def source_hash(notebook: NotebookNode) -> str:
+    """SHA-256 of the code cells' sources, in order: what the stored outputs must have been made from."""
+    sources = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
+    return hashlib.sha256(json.dumps(sources).encode()).hexdigest()
+
+
+def normalise(notebook: NotebookNode) -> NotebookNode:
+    """Drop what differs from machine to machine or run to run: kernel details, time stamps, widget state and views."""
+    notebook.metadata = nbformat.from_dict(
+        {
+            "kernelspec": {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"},
+            "language_info": {"name": "python"},
+            "course": {"outputs_of": source_hash(notebook)},
+        }
+    )
+    for cell in notebook.cells:
+        for key in ("execution", "ExecuteTime", "collapsed", "scrolled"):
+            cell.metadata.pop(key, None)
+        if cell.cell_type == "code":
+            cell.outputs = [output for output in map(_stored_form, cell.outputs) if output is not None]
+    return notebook
+
+
+def _stored_form(output: NotebookNode) -> NotebookNode | None:
+    """None for a bare widget: a view without its kernel shows as an error; a still picture beside it stays."""
+    data = output.get("data", {})
+    if "image/png" in data:
+        data["image/png"] = _with_palette(data["image/png"])
+    if WIDGET_VIEW not in data:
+        return output
+    del data[WIDGET_VIEW]
+    return output if {"image/png", "text/html"} & set(data) else None
+
+
+def _with_palette(png: str) -> str:
+    """The same picture in 256 colours, a third of the bytes: plots and digits have few. Done already: unchanged."""
+    picture = Image.open(io.BytesIO(base64.b64decode(png)))
+    if picture.mode == "P":
+        return png
+    buffer = io.BytesIO()
+    picture.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(buffer, "png", optimize=True)
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+def problems(path: Path) -> list[str]:
+    """What is wrong with a stored notebook, a sentence each; empty where all is well."""
+    notebook = nbformat.read(path, as_version=4)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    outputs = [output for cell in code for output in cell.outputs]
+    text = json.dumps([{k: v for k, v in o.items() if k != "data"} | _texts(o) for o in outputs])
+    checks = {
+        "its stored outputs were not made from its current cells; `make run`": (
+            notebook.metadata.get("course", {}).get("outputs_of") == source_hash(notebook)
+            and [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
+        ),
+        "it is not stored as `make run` stores it": normalise(nbformat.read(path, as_version=4)) == notebook,
+        "its kernel is not plain python3": notebook.metadata.get("kernelspec", {}).get("name") == "python3",
+        "a stored output is an error": all(output.output_type != "error" for output in outputs),
+        "a stored output holds something written to stderr": all(o.get("name") != "stderr" for o in outputs),
+        "a stored output names a local path": not LOCAL_PATH.search(text),
+        f"it is larger than {MAX_BYTES:,} bytes": path.stat().st_size <= MAX_BYTES,
+    }
+    return [f"{path.name}: {problem}" for problem, is_well in checks.items() if not is_well]
+
+
+def _texts(output: NotebookNode) -> dict[str, str]:
+    return {mime: value for mime, value in output.get("data", {}).items() if mime.startswith("text/")}
+
+
+class TimedClient(NotebookClient):
+    """Executes a notebook; notes each cell's seconds, and the kernel's memory after the set-up cell and at its peak."""
+
+    def execute_with_report(self) -> str:
+        self.seconds: dict[str, float] = {}
+        self.baseline_mb = self.peak_mb = 0.0
+        self.on_cell_start = self._cell_starts
+        self.on_cell_executed = self._cell_executed
+        start = time.perf_counter()
+        self.execute()
+        total = time.perf_counter() - start
+        slowest = max(self.seconds, key=self.seconds.get)
+        above = self.peak_mb - self.baseline_mb
+        over = total > MAX_SECONDS or self.seconds[slowest] > MAX_CELL_SECONDS or above > MAX_MEGABYTES
+        return (
+            f"{total:.0f} s with the kernel's start, slowest cell {self.seconds[slowest]:.1f} s ({slowest}), "
+            f"{above:.0f} MB above {self.baseline_mb:.0f} MB of imports{'  OVER BUDGET' if over else ''}"
+        )
+
+    def _cell_starts(self, cell: NotebookNode, cell_index: int) -> None:
+        self._start = time.perf_counter()
+
+    def _cell_executed(self, cell: NotebookNode, cell_index: int, execute_reply: dict) -> None:
+        self.seconds[cell["id"]] = time.perf_counter() - self._start
+        self.peak_mb = self._kernel_peak_mb()
+        self.baseline_mb = self.baseline_mb or self.peak_mb
+
+    def _kernel_peak_mb(self) -> float:
+        """The kernel's largest resident size so far; 0 where there is no /proc to ask."""
+        try:
+            status = Path(f"/proc/{self.km.provisioner.pid}/status").read_text()
+        except OSError:
+            return 0.0
+        return int(re.search(r"VmHWM:\s+(\d+)", status)[1]) / 1024
+
+
+def run(path: Path, *, store: bool, timeout: int = 3_600) -> bool:
+    """Execute one notebook from its own folder; print a report; store the outputs. False where a cell failed."""
+    notebook = nbformat.read(path, as_version=4)
+    client = TimedClient(
+        notebook, timeout=timeout, startup_timeout=120, kernel_name="python3", record_timing=False,
+        store_widget_state=True, resources={"metadata": {"path": str(path.parent)}},
+    )  # fmt: skip
+    try:
+        report = client.execute_with_report()
+    except CellExecutionError as error:
+        print(f"{path.name}: a cell failed; the stored file was left as it was\n{error}", file=sys.stderr)
+        return False
+    for model in client.widget_state.values():  # an error in an Output widget does not fail its cell
+        for output in model.get("state", {}).get("outputs", ()):
+            if output.get("output_type") == "error":
+                print(f"{path.name}: error in a widget: {output['ename']}: {output['evalue']}", file=sys.stderr)
+                return False
+    if store:
+        nbformat.write(normalise(notebook), path)
+    print(f"{path.name}: {report}, file of {path.stat().st_size / 1000:.0f} KB", flush=True)
+    return True
+
+
+def write_figures() -> None:
+    """Write the pictures of `FIGURES` into figures/."""
+    for file_name, (notebook_name, cell_id) in FIGURES.items():
+        notebook = nbformat.read(ROOT / "notebooks" / f"{notebook_name}.ipynb", as_version=4)
+        cell = next((c for c in notebook.cells if c["id"] == cell_id), None)
+        picture = cell and next((o.data["image/png"] for o in cell.outputs if "image/png" in o.get("data", {})), None)
+        if not picture:
+            sys.exit(f"{notebook_name}.ipynb has no stored picture in a cell {cell_id!r}; `make run` stores them.")
+        (ROOT / "figures" / file_name).write_bytes(base64.b64decode(picture))
+        print(f"wrote figures/{file_name}")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name in ("run", "check"):
+        command = commands.add_parser(name)
+        command.add_argument("paths", nargs="*", type=Path, default=sorted((ROOT / "notebooks").glob("*.ipynb")))
+        command.add_argument("--no-store", action="store_true", help="report only")
+    commands.add_parser("figures")
+    options = parser.parse_args()
+    if options.command == "figures":
+        write_figures()
+        return 0
+    if options.command == "run":
+        failed = [path for path in options.paths if not run(path, store=not options.no_store)]
+        return 1 if failed else 0
+    found = [problem for path in options.paths for problem in problems(path)]
+    print(*found, sep="\n", end="\n" if found else "")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
