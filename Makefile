@@ -17,7 +17,7 @@ INSTALLED_DEV := $(VENV)/installed-dev-$(KEY)
 STEADY := COURSE_QUIET=1 PYTHONHASHSEED=0
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test check lint unit notebooks install install-dev run figures claims bench lock clean
+.PHONY: help lab test check lint unit notebooks install install-dev run figures claims bench lock links clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -74,6 +74,9 @@ bench: $(INSTALLED_DEV) ## the training loop beside its peers
 
 lock: ## write constraints.txt anew from what is installed in .venv
 	$(PY) -m tools.lock > constraints.txt.new && mv constraints.txt.new constraints.txt
+
+links: $(INSTALLED_DEV) ## put the repository's name into the README's Binder links (REPO=owner/name)
+	$(PY) -m tools.links $(REPO)
 
 clean: ## remove .venv and caches
 	rm -rf $(VENV) build *.egg-info .pytest_cache .ruff_cache .hypothesis tests/browser/screenshots
