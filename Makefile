@@ -16,6 +16,9 @@ INSTALLED_DEV := $(VENV)/installed-dev-$(KEY)
 # Set for the runs that are compared or stored; a learner's own JupyterLab keeps its progress bars.
 STEADY := COURSE_QUIET=1 PYTHONHASHSEED=0
 
+# In a container one often is root, and Jupyter then refuses to start without this.
+ROOT_OK := $(if $(filter 0,$(shell id -u)),--allow-root)
+
 .DEFAULT_GOAL := help
 .PHONY: help lab test check lint unit notebooks install install-dev run figures claims bench lock links clean
 
@@ -23,7 +26,7 @@ help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
 
 lab: $(INSTALLED) ## install if need be, and open JupyterLab on the first notebook (ARGS="--no-browser --port 9999")
-	$(PY) -m jupyterlab notebooks/01_pca.ipynb $(ARGS)
+	$(PY) -m jupyterlab notebooks/01_pca.ipynb $(ROOT_OK) $(ARGS)
 
 test: $(INSTALLED_DEV) ## everything: ruff, unit and browser tests, every notebook by nbval
 	@status=0; for part in lint unit notebooks; do $(MAKE) --no-print-directory $$part || status=1; done; \

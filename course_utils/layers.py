@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -18,7 +17,7 @@ class TiedLinear(nn.Module):
     def __init__(self, linear: nn.Linear) -> None:
         super().__init__()
         self.weight = linear.weight
-        self.bias = nn.Parameter(torch.zeros(linear.in_features, device=linear.weight.device))
+        self.bias = nn.Parameter(linear.weight.new_zeros(linear.in_features))
 
     def forward(self, z: Tensor) -> Tensor:
         return F.linear(z, self.weight.t(), self.bias)

@@ -31,11 +31,7 @@ class DenseAutoencoder(nn.Module):
 
     def encode(self, x: Tensor) -> Tensor:
         """Codes `(n, n_codes)` of `(n, …)` images with n_features numbers each."""
-        if x.ndim < 2 or x[0].numel() != self.n_features:
-            raise ValueError(
-                f"This model takes (n, …) images with {self.n_features} numbers each; it was given {tuple(x.shape)}."
-            )
-        return self.encoder(x.flatten(1))
+        return self.encoder(self._flat(x))
 
     def decode(self, z: Tensor) -> Tensor:
         """Flat reconstructions `(n, n_features)` of codes `(n, n_codes)`."""
@@ -46,6 +42,13 @@ class DenseAutoencoder(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Reconstructions, in the shape of x."""
         return self.decode(self.encode(x)).view_as(x)
+
+    def _flat(self, x: Tensor) -> Tensor:
+        if x.ndim < 2 or x.shape[1:].numel() != self.n_features:
+            raise ValueError(
+                f"This model takes (n, …) images with {self.n_features} numbers each; it was given {tuple(x.shape)}."
+            )
+        return x.flatten(1)
 
 
 class LinearAutoencoder(DenseAutoencoder):
@@ -72,7 +75,7 @@ class LinearAutoencoder(DenseAutoencoder):
             self.decoder.bias.requires_grad_(False)
 
     def encode(self, x: Tensor) -> Tensor:
-        return super().encode(x.flatten(1) - self.mean) if x.ndim > 1 else super().encode(x)
+        return self.encoder(self._flat(x) - self.mean)
 
     def decode(self, z: Tensor) -> Tensor:
         return super().decode(z) + self.mean
@@ -98,6 +101,8 @@ class DeepAutoencoder(DenseAutoencoder):
             raise ValueError(f"sizes must name the image's numbers and the code's, as in (784, 256, 30), not {sizes}.")
         if output not in ("sigmoid", "linear") or start not in ("he", "torch"):
             raise ValueError(f"output is sigmoid or linear, start is he or torch; not {output!r} and {start!r}.")
+        if min(sizes) < 1:
+            raise ValueError(f"Every layer needs at least 1 unit; sizes are {sizes}.")
         super().__init__(sizes[0], sizes[-1])
         self.sizes, self.tied, self.output = sizes, tied, output
         down = [nn.Linear(n_in, n_out) for n_in, n_out in pairwise(sizes)]
@@ -123,7 +128,10 @@ def start_he(down: Sequence[nn.Linear], up: Sequence[nn.Module], *, mean: Tensor
     with torch.no_grad():
         if isinstance(output, nn.Linear):
             output.weight.mul_(0.1)
-        mean = torch.as_tensor(mean, dtype=output.bias.dtype).flatten().expand_as(output.bias)
+        mean = torch.as_tensor(mean, dtype=output.bias.dtype).flatten()
+        if mean.numel() not in (1, output.bias.numel()):
+            raise ValueError(f"mean has {mean.numel()} numbers; the model has n_features = {output.bias.numel()}.")
+        mean = mean.expand_as(output.bias)
         # logit(0) is −∞, and a pixel that starts far out learns nothing, as the sigmoid is flat there.
         output.bias.copy_(torch.logit(mean.clamp(0.01, 0.99)) if sigmoid else mean)
 
@@ -153,7 +161,7 @@ def _in_batches(model: nn.Module, apply: Callable[[Tensor], Tensor], x: Tensor) 
     device, was_training = next(model.parameters()).device, model.training
     model.eval()
     try:
-        with torch.inference_mode():
-            return torch.cat([apply(batch.to(device)).cpu() for batch in x.split(BATCH_SIZE)]).clone()
+        with torch.no_grad():  # not inference_mode, whose tensors cannot be trained on
+            return torch.cat([apply(batch.to(device)).cpu() for batch in x.split(BATCH_SIZE)])
     finally:
         model.train(was_training)

@@ -12,6 +12,8 @@ from torch import Tensor
 
 # Okabe & Ito's palette: told apart by readers with any colour vision.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
+# A method has one colour in all figures of the course.
+METHOD_COLOURS = {"deep": COLOURS[0], "PCA": COLOURS[1]}
 # Ten classes need ten: matplotlib's tab10.
 CLASS_COLOURS = tuple(plt.get_cmap("tab10").colors)
 
@@ -122,7 +124,7 @@ def plot_codes(
         if not len(points):
             continue
         colour = CLASS_COLOURS[i % len(CLASS_COLOURS)]
-        ax.scatter(*points.T, s=4, alpha=0.5, color=colour, linewidths=0, rasterized=True)
+        ax.scatter(*points.T, s=9, alpha=0.7, color=colour, linewidths=0, rasterized=True)
         box = {"facecolor": "white", "edgecolor": colour, "boxstyle": "round,pad=0.15", "alpha": 0.85}
         ax.text(*np.median(points, axis=0), name, fontweight="bold", ha="center", va="center", bbox=box)
     ax.set(xlabel="first number of the code", ylabel="second", title=title)

@@ -76,7 +76,7 @@ def seed_everything(seed: int) -> torch.Generator:
 def _refuse_misspelt_variables() -> None:
     """A misspelt COURSE_PROFLE=full would otherwise run the quick profile without a word."""
     for name in sorted(set(os.environ) - set(VARIABLES)):
-        if name.startswith("COURSE") and (meant := difflib.get_close_matches(name, VARIABLES, n=1, cutoff=0.8)):
+        if name.startswith("COURSE") and (meant := difflib.get_close_matches(name, VARIABLES, n=1, cutoff=0.84)):
             known = "\n".join(f"  {variable}: {meaning}" for variable, meaning in VARIABLES.items())
             raise SettingsError(f"{name} is no variable of this course; did you mean {meant[0]}? There are:\n{known}")
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import os
-import pickle
 import time
+import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -45,9 +45,10 @@ class History(Sequence[Mapping[str, float]]):
     def __getitem__(self, key: int | str) -> Any:
         if not isinstance(key, str):
             return self.rows[key]
-        if self.rows and key not in self.rows[0]:
-            raise KeyError(f"{key!r} was not recorded; there are {', '.join(self.rows[0])}.")
-        return [row[key] for row in self.rows]
+        known = dict.fromkeys(column for row in self.rows for column in row)
+        if self.rows and key not in known:
+            raise KeyError(f"{key!r} was not recorded; there are {', '.join(known)}.")
+        return [row.get(key, math.nan) for row in self.rows]  # NaN: an epoch without it, as one without validation
 
     def __repr__(self) -> str:
         if not self.rows:
@@ -82,13 +83,13 @@ class Trainer:
             raise TrainingError(f"schedule is {schedule!r}; it must be 'one-cycle' or 'constant'.")
         self.device = torch.device(device) if device is not None else settings().device
         self.model, self.loss, self.corrupt, self.supervised = model.to(self.device), loss, corrupt, supervised
-        self.lr, self.schedule, self.batch_size, self.seed = lr, schedule, batch_size, seed
+        self.lr, self.schedule, self.batch_size, self.seed = float(lr), schedule, int(batch_size), int(seed)
         self.value_range, self.callbacks = value_range, tuple(callbacks)
         self.checkpoint = Path(checkpoint) if checkpoint is not None else None
         # Fused: one pass over all parameters, where the default takes a dozen; on a CPU the memory is the bottleneck.
-        self.optimizer = torch.optim.Adam(model.parameters(), lr=lr, fused=True)
+        self.optimizer = torch.optim.Adam(model.parameters(), lr=self.lr, fused=True)
         self.scheduler: torch.optim.lr_scheduler.OneCycleLR | None = None
-        self.generator = torch.Generator().manual_seed(seed)
+        self.generator = torch.Generator().manual_seed(self.seed)
         self.history = History()
         self.stop = False
         self._legs: list[dict[str, int]] = []  # a call of `fit` each: the epochs it asked for, and where it ended
@@ -180,17 +181,23 @@ class Trainer:
         if isinstance(data, Dataset):
             if not len(data):
                 raise DataError(f"{name} has no samples.")
-            data = DataLoader(data, batch_size=self.batch_size, shuffle=shuffle, generator=self.generator)
+            # A generator of its own where nothing is shuffled: the loader draws from it at every pass.
+            generator = self.generator if shuffle else torch.Generator()
+            data = DataLoader(data, batch_size=self.batch_size, shuffle=shuffle, generator=generator)
         if isinstance(data, DataLoader):
+            if not len(data):
+                raise DataError(f"{name} has no batch: the DataLoader is empty.")
             return data
         x, target = self._split_pair(data, name)
         self._check(x, name)
         return x.to(self.device), None if target is None else target.to(self.device)
 
     def _split_pair(self, data: Tensor | Sequence[Tensor], name: str) -> tuple[Tensor, Tensor | None]:
-        x, target = data if isinstance(data, (tuple, list)) else (data, None)
-        if not isinstance(x, Tensor):
-            raise DataError(f"{name}: a tensor, a pair of tensors, a Dataset or a DataLoader is needed, not {type(x)}.")
+        parts = data if isinstance(data, (tuple, list)) else (data,)
+        if len(parts) not in (1, 2) or not all(isinstance(part, Tensor) for part in parts):
+            found = f"{len(parts)} parts" if len(parts) > 2 else type(data).__name__
+            raise DataError(f"{name}: a tensor, a pair of tensors, a Dataset or a DataLoader is needed, not {found}.")
+        x, target = (*parts, None)[:2]
         if not self.supervised:
             return x, None
         if target is None or len(target) != len(x):
@@ -272,9 +279,12 @@ class Trainer:
         if self.checkpoint is None or not self.checkpoint.exists():
             return None
         try:
+            with zipfile.ZipFile(self.checkpoint) as archive:
+                if archive.testzip():  # torch does not compare the checksums
+                    raise zipfile.BadZipFile
             state = torch.load(self.checkpoint, map_location=self.device, weights_only=True)
-            setup = state["setup"]
-        except (OSError, RuntimeError, EOFError, KeyError, pickle.UnpicklingError) as error:
+            setup = dict(state["setup"])
+        except Exception as error:  # damaged bytes raise half a dozen kinds of error
             raise TrainingError(f"{self.checkpoint} is no readable checkpoint. Delete it to start over.") from error
         if different := [key for key, value in self._setup_of_run.items() if setup.get(key) != value]:
             key = different[0]

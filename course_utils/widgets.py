@@ -24,7 +24,7 @@ from torch import Tensor
 
 from course_utils.metrics import sse_of_each_image
 from course_utils.models import decode_all, encode_all
-from course_utils.plotting import COLOURS
+from course_utils.plotting import COLOURS, METHOD_COLOURS
 
 RESIDUAL_COLOURS = "RdBu_r"
 
@@ -167,7 +167,8 @@ class CodeSizeExplorer(LiveFigure):
             _picture(ax, name, shape) for ax, name in zip(axes, ("the digit", *reconstructions), strict=False)
         ]
         curve, self._lines, self._points = axes[-1], [], []
-        for name, colour in zip(reconstructions, COLOURS, strict=False):
+        for name, spare in zip(reconstructions, COLOURS[2:], strict=False):
+            colour = METHOD_COLOURS.get(name, spare)
             self._lines += curve.plot([], [], "-", color=colour, label=name)
             self._points += curve.plot([], [], "o", color=colour, markersize=8)
         highest = max(errors.max().item() for errors in self._errors_by_method.values())

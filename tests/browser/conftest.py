@@ -1,0 +1,466 @@
+"""JupyterLab in a real Chromium, driven as a learner drives it: open a notebook, run it, move its sliders.
+
+A test takes the fixture `notebook` (the one that its class names, opened and run), asks it for a widget, and the widget
+for its sliders, its text and its picture. `lab` and all that it started end with the tests of this folder.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Generator, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import numpy as np
+import pytest
+from PIL import Image
+from scipy import ndimage
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Locator, Page
+
+SCREENSHOTS = Path(__file__).parent / "screenshots"  # and JupyterLab's log, and the latencies; git ignores it
+NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
+CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+FLAGS = ("--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+         "--disable-component-update", "--disable-sync")  # fmt: skip
+WINDOW = {"width": 1366, "height": 900}  # a laptop's
+RUN_ALL_MS, NEW_PICTURE_MS = 300_000, 20_000
+
+LATENCIES = pytest.StashKey[dict[str, list[float]]]()
+SKIPPED = pytest.StashKey[str]()
+
+# ------------------------------------------------------------------------------------------------- pages of a notebook
+
+CELLS = "[...jupyterapp.shell.currentWidget.model.cells].filter(cell => cell.type === 'code')"
+HAS_RUN = f"""() => {{
+    const cells = {CELLS}.filter(cell => cell.sharedModel.getSource().trim());
+    const failed = cells.some(cell => cell.outputs.toJSON().some(output => output.output_type === 'error'));
+    const prompts = [...document.querySelectorAll('.jp-InputArea-prompt')].map(prompt => prompt.textContent);
+    return jupyterapp.shell.currentWidget.sessionContext.session.kernel.status === 'idle'
+        && !prompts.some(text => text.includes('[*]'))
+        && (failed || cells.every(cell => cell.executionCount !== null));  // a cell that fails stops the rest
+}}"""
+OUTPUTS = f"""() => {CELLS}.map(cell => ({{
+    index: [...jupyterapp.shell.currentWidget.model.cells].indexOf(cell),
+    count: cell.executionCount,
+    outputs: cell.outputs.toJSON(),
+}}))"""
+# The picture counts as new when it is decoded, not when its address has changed.
+WAIT_FOR_A_NEW_PICTURE = """(picture, limit) => {
+    const old = picture.src;
+    window.newPicture = new Promise((resolve, reject) => addEventListener('keydown', () => {
+        const start = performance.now();
+        const look = async () => {
+            if (performance.now() - start > limit) return reject(new Error(`no new picture within ${limit} ms`));
+            if (picture.src === old) return requestAnimationFrame(look);
+            await picture.decode();
+            resolve(performance.now() - start);
+        };
+        look();
+    }, {once: true, capture: true}));
+}"""
+FETCH = """async picture => [...new Uint8Array(await (await fetch(picture.src)).arrayBuffer())]"""
+
+
+class OpenNotebook:
+    """A notebook in JupyterLab: what it printed, asked for and complained of, and its widgets by their class."""
+
+    def __init__(self, page: Page, *, base: str, name: str, latencies: dict[str, list[float]]) -> None:
+        self.page, self.name, self.latencies = page, name, latencies
+        self._host = urlsplit(base).netloc
+        self.hosts: set[str] = set()
+        self.complaints: list[str] = []  # of the browser: console errors, requests that failed
+        page.on("console", lambda m: self.complaints.append(f"console: {m.text}") if m.type == "error" else None)
+        page.on("pageerror", lambda error: self.complaints.append(f"exception in the page: {error}"))
+        page.on("request", lambda request: self._note_host(request.url))
+        page.on("websocket", lambda channel: self._note_host(channel.url))
+        page.on("requestfailed", lambda r: self.complaints.append(f"request failed: {r.url} ({r.failure})"))
+        page.on("response", lambda r: self.complaints.append(f"{r.status}: {r.url}") if r.status >= 400 else None)
+
+        page.goto(f"{base}/lab/tree/{name}.ipynb?reset", wait_until="domcontentloaded")
+        # Running before the kernel is connected opens a dialog that blocks everything.
+        page.wait_for_function(
+            "() => window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'",
+            timeout=120_000, polling=200,
+        )  # fmt: skip
+        page.wait_for_selector(".jp-NotebookPanel .jp-CodeCell", timeout=60_000)
+
+    def _note_host(self, url: str) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in ("data", "blob"):
+            self.hosts.add(parts.netloc)
+
+    @property
+    def foreign_hosts(self) -> set[str]:
+        return self.hosts - {self._host}
+
+    def run_all(self) -> None:
+        """Run ▸ Run All Cells; returns when every cell has run, or one has failed and the kernel is idle."""
+        # The stored outputs go first: their execution counts would pass for fresh ones.
+        self.page.evaluate("() => jupyterapp.commands.execute('notebook:clear-all-cell-outputs')")
+        self.page.click('.lm-MenuBar-itemLabel:text-is("Run")')
+        self.page.click('.lm-Menu-itemLabel:text-is("Run All Cells")')
+        self.page.wait_for_function(HAS_RUN, timeout=RUN_ALL_MS, polling=250)
+
+    def code_cells(self) -> list[dict[str, Any]]:
+        """Each code cell's index, execution count and outputs, from JupyterLab's model: also of what is off screen."""
+        return self.page.evaluate(OUTPUTS)
+
+    def errors(self) -> list[str]:
+        """Error outputs of cells, and what stands as an error anywhere on the page, Output widgets included."""
+        outputs = [output for cell in self.code_cells() for output in cell["outputs"]]
+        of_cells = [f"{o['ename']}: {o['evalue']}" for o in outputs if o["output_type"] == "error"]
+        shown = self.page.locator('.jp-mod-error, [data-mime-type="application/vnd.jupyter.error"]')
+        shown = self.page.locator('[data-mime-type="application/vnd.jupyter.stderr"]').or_(shown)
+        return of_cells + [text.strip()[-300:] for text in shown.all_inner_texts()]
+
+    def widget_classes(self) -> list[str]:
+        """Classes of the widgets that are outputs, in order; the text beside a widget's view begins with its class."""
+        return [name for name, _ in self._widgets()]
+
+    def _widgets(self) -> list[tuple[str, int]]:
+        return [
+            (output["data"]["text/plain"].partition(":")[0], cell["index"])
+            for cell in self.code_cells()
+            for output in cell["outputs"]
+            if "application/vnd.jupyter.widget-view+json" in output.get("data", {})
+        ]
+
+    def widget(self, class_name: str) -> WidgetView:
+        """The first widget of that class."""
+        index = dict(reversed(self._widgets())).get(class_name)
+        assert index is not None, f"{self.name} shows no {class_name}"
+        box = self.page.locator(f'.jp-Notebook-cell[data-windowed-list-index="{index}"] .jp-OutputArea-output').first
+        box.scroll_into_view_if_needed()
+        return WidgetView(self, box, latencies=self.latencies.setdefault(f"{self.name}, {class_name}", []))
+
+    def execute(self, code: str) -> None:
+        """Run code in the notebook's kernel, without a cell."""
+        reply = self.page.evaluate(
+            "async code => (await jupyterapp.shell.currentWidget.sessionContext.session.kernel.requestExecute({code})"
+            ".done).content.status",
+            code,
+        )
+        assert reply == "ok", f"the kernel refused {code!r}"
+
+    def screenshot(self, name: str) -> None:
+        self.page.screenshot(path=SCREENSHOTS / f"{self.name}_{name}.png")
+
+    def close(self) -> None:
+        """End the kernel, which holds some hundred megabytes, and the page."""
+        self.page.evaluate("() => jupyterapp.shell.currentWidget.sessionContext.shutdown()")
+        self.page.close()
+
+
+# ----------------------------------------------------------------------------------------------------------- a widget
+
+
+class WidgetView:
+    """A widget as it stands on the page."""
+
+    def __init__(self, notebook: OpenNotebook, box: Locator, *, latencies: list[float]) -> None:
+        self.page, self.box, self._notebook, self.latencies = notebook.page, box, notebook, latencies
+        self.image = box.locator("img.widget-image")
+
+    def slider(self, description: str) -> Slider:
+        label = self.page.locator(f".widget-label:text-is({json.dumps(description)})")
+        return Slider(self, self.box.locator(".widget-slider").filter(has=label))
+
+    def descriptions(self) -> list[str]:
+        """The labels of the sliders, in order."""
+        return self.box.locator(".widget-slider .widget-label").all_inner_texts()
+
+    def readout(self) -> str:
+        """The line below the picture."""
+        return self.box.locator(".widget-html-content").last.inner_text()
+
+    def number(self, before: str) -> float:
+        """The number that follows these words in the line below the picture."""
+        found = re.search(re.escape(before) + r"\s*(-?\d+(?:\.\d+)?)", self.readout())
+        assert found, f"no number after {before!r} in {self.readout()!r}"
+        return float(found[1])
+
+    def picture(self) -> Picture:
+        """The picture that the browser shows, its bytes fetched from the page."""
+        return Picture(bytes(self.image.evaluate(FETCH)))
+
+    def errors(self) -> str:
+        """The text of the Output below the picture: empty where all is well."""
+        return self.box.locator(".widget-output").inner_text().strip()
+
+    def press(self, slider: Slider, key: str) -> float:
+        """Press a key on the slider's handle; the milliseconds until the new picture was there, which are noted."""
+        slider.handle.focus()
+        self.image.evaluate(WAIT_FOR_A_NEW_PICTURE, NEW_PICTURE_MS)
+        self.page.keyboard.press(key)
+        milliseconds = self.page.evaluate("() => window.newPicture")
+        self.latencies.append(milliseconds)
+        return milliseconds
+
+    def screenshot(self, name: str) -> None:
+        self.box.scroll_into_view_if_needed()
+        self.box.screenshot(path=SCREENSHOTS / f"{self._notebook.name}_{name}.png")
+
+
+class Slider:
+    """One slider of a widget; what is pressed and dragged leads to a new picture, or the test fails."""
+
+    def __init__(self, widget: WidgetView, box: Locator) -> None:
+        self._widget, self.box = widget, box
+        self.handle, self._readout = box.locator(".noUi-handle"), box.locator(".widget-readout")
+
+    @property
+    def value(self) -> str:
+        """As it stands beside the slider."""
+        return self._readout.inner_text()
+
+    def position(self) -> tuple[float, float, float]:
+        """Smallest, present and largest value; for a SelectionSlider they are indices."""
+        return tuple(float(self.handle.get_attribute(f"aria-value{name}")) for name in ("min", "now", "max"))
+
+    def press(self, key: str, *, times: int = 1) -> list[float]:
+        """The milliseconds from key press to new picture, one a press."""
+        return [self._widget.press(self, key) for _ in range(times)]
+
+    def to_start(self) -> None:
+        smallest, now, _ = self.position()
+        if now > smallest:
+            self.press("Home")
+
+    def to_end(self) -> None:
+        _, now, largest = self.position()
+        if now < largest:
+            self.press("End")
+
+    def type(self, value: str) -> None:
+        """Write a value into the field beside the slider."""
+        keyboard = self._widget.page.keyboard
+        self._readout.click()
+        keyboard.press("ControlOrMeta+a")
+        keyboard.type(value)
+        keyboard.press("Enter")
+
+    def drag(self, *, to: float, steps: int = 20) -> None:
+        """Drag the handle with the mouse to this share of the track, in many small moves, as a hand does."""
+        self.handle.scroll_into_view_if_needed()
+        handle, track = self.handle.bounding_box(), self.box.locator(".noUi-target").bounding_box()
+        start, y = handle["x"] + handle["width"] / 2, handle["y"] + handle["height"] / 2
+        mouse = self._widget.page.mouse
+        mouse.move(start, y)
+        mouse.down()
+        mouse.move(track["x"] + to * track["width"], y, steps=steps)
+        mouse.up()
+
+
+class Picture:
+    """A widget's picture taken apart: its panels (images drawn without a frame) and its one plot, by what is drawn."""
+
+    MARGIN = 3  # a line that ends at the edge of its Axes is drawn a little beyond
+
+    def __init__(self, png: bytes) -> None:
+        self.rgb = np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))
+        parts, _ = ndimage.label((self.rgb < 250).any(axis=2))
+        self.panels: list[tuple[slice, slice]] = []
+        self.plot: tuple[slice, slice] | None = None
+        for i, (rows, columns) in enumerate(ndimage.find_objects(parts), start=1):
+            if rows.stop - rows.start < 50:
+                continue  # a letter, a tick
+            if (parts[rows, columns] == i).mean() < 0.6:  # thin lines on white
+                self.plot = (rows, columns)
+            elif not any(_lies_in((rows, columns), panel) for panel in self.panels):  # the hole of a large 0 does
+                self.panels.append((rows, columns))
+        self.panels.sort(key=lambda box: box[1].start)
+
+    def pixels(self, panel: int, shape: tuple[int, int] = (28, 28)) -> np.ndarray:
+        """The image that a panel shows, `(h, w, 3)` in [0, 1]: the colour at the middle of each of its pixels."""
+        area = self.rgb[self.panels[panel]]
+        rows, columns = (
+            ((np.arange(n) + 0.5) * size / n).astype(int) for n, size in zip(shape, area.shape, strict=False)
+        )
+        return area[rows][:, columns] / 255
+
+    def grey(self, panel: int, shape: tuple[int, int] = (28, 28)) -> np.ndarray:
+        """The same of a panel without colours, `(h, w)`."""
+        pixels = self.pixels(panel, shape)
+        assert (np.ptp(pixels, axis=2) < 0.01).all(), f"panel {panel} has colours"
+        return pixels[..., 0]
+
+    def x_of_points(self, colour: str) -> float:
+        """Where on the plot, from left to right, the points of that colour (#rrggbb) are, as their mean column."""
+        wanted = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)])
+        rows, columns = self.plot
+        matches = (np.abs(self.rgb[rows, columns].astype(int) - wanted) < 12).all(axis=2)
+        return matches.nonzero()[1].mean()
+
+    def outside(self, panels: Sequence[int], *, plot: bool) -> np.ndarray:
+        """Which pixels are in none of these panels and, with plot, not in the plot: what must not change."""
+        static = np.ones(self.rgb.shape[:2], dtype=bool)
+        for rows, columns in [self.panels[i] for i in panels] + ([self.plot] if plot else []):
+            first_row, first_column = max(rows.start - self.MARGIN, 0), max(columns.start - self.MARGIN, 0)
+            static[first_row : rows.stop + self.MARGIN, first_column : columns.stop + self.MARGIN] = False
+        return static
+
+    def changed_from(self, other: Picture) -> np.ndarray:
+        """Which pixels differ."""
+        return (self.rgb != other.rgb).any(axis=2)
+
+
+def _lies_in(inner: tuple[slice, slice], outer: tuple[slice, slice]) -> bool:
+    return all(o.start <= i.start and i.stop <= o.stop for i, o in zip(inner, outer, strict=True))
+
+
+# ----------------------------------------------------------------------------------------------------------- fixtures
+
+
+def no_browser(config: pytest.Config, reason: str) -> None:
+    """Skip, so that it is seen; where CI says that it expects a browser, fail."""
+    reason = f"THE BROWSER TESTS DID NOT RUN: {reason}"
+    if os.environ.get("CI", "").lower() in ("1", "true"):
+        pytest.fail(f"{reason} CI is set: a missing browser is a failure here.", pytrace=False)
+    config.stash[SKIPPED] = reason
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="package")
+def chromium(request: pytest.FixtureRequest) -> Iterator[Browser]:
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        no_browser(request.config, "PLAYWRIGHT IS NOT INSTALLED (pip install -e '.[dev]').")
+    found = next(filter(None, map(shutil.which, CHROMIUMS)), None)
+    with sync_playwright() as playwright:
+        own = Path(playwright.chromium.executable_path)
+        if not found and not own.is_file():
+            no_browser(request.config, "NO CHROMIUM IS INSTALLED (apt-get install chromium, or playwright install).")
+        browser = playwright.chromium.launch(executable_path=found, headless=True, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="package")
+def lab(_course_variables: None, chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a JupyterLab on a copy of the notebooks, with nobody's settings and no token, on this machine."""
+    root = tmp_path_factory.mktemp("notebooks")
+    for path in NOTEBOOKS.glob("*.ipynb"):
+        shutil.copy(path, root)
+    folders = {
+        name: tmp_path_factory.mktemp(name.lower())
+        for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "JUPYTERLAB_SETTINGS_DIR",
+                     "JUPYTERLAB_WORKSPACES_DIR", "IPYTHONDIR")
+    }  # fmt: skip
+    page_config = folders["JUPYTER_CONFIG_DIR"] / "labconfig" / "page_config.json"
+    page_config.parent.mkdir()
+    # It asks for leave to fetch news from another host.
+    page_config.write_text(json.dumps({"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": True}}))
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [
+        sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}",
+        "--ServerApp.port_retries=0", "--IdentityProvider.token=", f"--ServerApp.root_dir={root}",
+        "--LabApp.expose_app_in_browser=True",
+    ]  # fmt: skip
+    SCREENSHOTS.mkdir(exist_ok=True)
+    log = SCREENSHOTS / "jupyterlab.log"
+    with log.open("w") as stream:
+        server = subprocess.Popen(
+            command, env={**os.environ, **{name: str(folder) for name, folder in folders.items()}},
+            stdout=stream, stderr=subprocess.STDOUT, start_new_session=True,
+        )  # fmt: skip
+    try:
+        _wait_for_server(f"http://127.0.0.1:{port}", server, log=log)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        _end_with_children(server)
+
+
+def _wait_for_server(base: str, server: subprocess.Popen, *, log: Path, limit_s: float = 120) -> None:
+    start = time.monotonic()
+    while time.monotonic() - start < limit_s and server.poll() is None:
+        try:
+            with urllib.request.urlopen(f"{base}/api/status", timeout=5):
+                return
+        except OSError:
+            time.sleep(0.1)
+    pytest.fail(f"JupyterLab did not start:\n{log.read_text()[-3_000:]}", pytrace=False)
+
+
+def _end_with_children(server: subprocess.Popen) -> None:
+    """SIGTERM lets the server end its kernels; a kernel whose server had to be killed notices, and ends itself."""
+    for ending in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(server.pid, ending)
+        except ProcessLookupError:
+            break
+        try:
+            server.wait(15)
+        except subprocess.TimeoutExpired:
+            continue
+
+
+@pytest.fixture(scope="class")
+def notebook(request: pytest.FixtureRequest, lab: str, chromium: Browser) -> Iterator[OpenNotebook]:
+    """The notebook that the test class names in NOTEBOOK, opened, photographed, and run."""
+    page = chromium.new_page(viewport=WINDOW)
+    latencies = request.config.stash.setdefault(LATENCIES, {})
+    opened = OpenNotebook(page, base=lab, name=request.cls.NOTEBOOK, latencies=latencies)
+    opened.screenshot("top")
+    opened.run_all()
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(autouse=True)
+def _nothing_goes_wrong_silently(notebook: OpenNotebook) -> Iterator[None]:
+    """A test that makes the browser complain, or turn to another host, fails whatever else it asserts."""
+    complaints, hosts = len(notebook.complaints), set(notebook.hosts)
+    yield
+    assert notebook.complaints[complaints:] == []
+    assert notebook.hosts - hosts == set()
+
+
+# ----------------------------------------------------------------------------------------- what the session ends with
+
+
+def summary_of(milliseconds: list[float]) -> dict[str, float]:
+    """Median, ninth decile and largest."""
+    return {
+        "n": len(milliseconds),
+        "median_ms": round(statistics.median(milliseconds), 1),
+        "p90_ms": round(float(np.quantile(milliseconds, 0.9)), 1),
+        "max_ms": round(max(milliseconds), 1),
+    }
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)  # the outermost: its lines are the last
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> Generator[None, None, None]:
+    yield
+    if reason := config.stash.get(SKIPPED, None):
+        terminalreporter.write_sep("!", "BROWSER TESTS SKIPPED", red=True, bold=True)
+        terminalreporter.write_line(reason, red=True, bold=True)
+    latencies = {name: ms for name, ms in config.stash.get(LATENCIES, {}).items() if ms}
+    if latencies:
+        terminalreporter.write_sep("-", "key press to new picture")
+        by_widget = {name: summary_of(ms) for name, ms in latencies.items()}
+        for name, numbers in by_widget.items():
+            line = "median {median_ms:.0f} ms, p90 {p90_ms:.0f} ms, max {max_ms:.0f} ms, of {n}".format(**numbers)
+            terminalreporter.write_line(f"{name}: {line}")
+        for name, numbers in by_widget.items():
+            numbers["all_ms"] = [round(t, 1) for t in latencies[name]]
+        (SCREENSHOTS / "latency.json").write_text(json.dumps(by_widget, indent=1) + "\n")

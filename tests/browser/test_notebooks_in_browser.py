@@ -1,0 +1,370 @@
+"""Every notebook run in JupyterLab in Chromium, and its widgets played with: what a learner sees is what is true.
+
+A class a notebook: NOTEBOOK is its name, WIDGETS the classes of its widgets with their sliders' labels. It inherits the
+tests that every notebook must pass, and adds what its widgets must show, against numbers computed here.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from typing import ClassVar
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+
+from course_utils.data import ImageData
+from course_utils.plotting import COLOURS, METHOD_COLOURS
+from course_utils.widgets import RESIDUAL_COLOURS
+
+pytestmark = pytest.mark.browser
+
+# The aim is 100 ms, which feels immediate; the bound leaves room for a machine that is shared or slow.
+MEDIAN_MS = 250
+# What is shown has two decimals, and the notebook computes in single precision.
+TWO_DECIMALS = 0.006
+# A pixel is shown as one of 256 greys, rounded twice on the way.
+TWO_GREYS = 2.01 / 255
+
+
+class EveryNotebook:
+    """What holds of each notebook. Its first test, which runs the notebook, takes as long as the notebook does."""
+
+    NOTEBOOK: str
+    WIDGETS: ClassVar[dict[str, tuple[str, ...]]]
+
+    def test_every_cell_runs_and_none_fails(self, notebook):
+        assert notebook.errors() == []
+        counts = [cell["count"] for cell in notebook.code_cells()]
+        assert counts == list(range(1, len(counts) + 1))
+
+    def test_nothing_is_written_to_stderr(self, notebook):
+        outputs = [output for cell in notebook.code_cells() for output in cell["outputs"]]
+        assert [output for output in outputs if output.get("name") == "stderr"] == []
+
+    def test_the_browser_reports_no_error_and_no_failed_request(self, notebook):
+        assert notebook.complaints == []
+
+    def test_no_request_goes_to_another_host(self, notebook):
+        assert notebook.foreign_hosts == set()
+
+    def test_every_picture_is_shown(self, notebook):
+        outputs = [output.get("data", {}) for cell in notebook.code_cells() for output in cell["outputs"]]
+        n_pictures = sum("image/png" in data for data in outputs)
+        images = notebook.page.locator(".jp-Notebook img")
+        widths = images.evaluate_all("images => images.map(image => image.naturalWidth)")
+        assert len(widths) >= n_pictures > 0
+        assert min(widths) > 0
+
+    def test_its_widgets_are_those_named_here(self, notebook):
+        assert notebook.widget_classes() == list(self.WIDGETS)
+
+    def test_each_widget_is_displayed_with_its_sliders_its_picture_and_its_line_of_text(self, notebook):
+        for class_name, descriptions in self.WIDGETS.items():
+            widget = notebook.widget(class_name)
+            widget.screenshot(class_name)
+            assert widget.descriptions() == list(descriptions)
+            for description in descriptions:
+                slider = widget.slider(description)
+                assert slider.box.is_visible()
+                assert slider.value
+            assert widget.image.is_visible()
+            assert widget.picture().panels
+            assert widget.readout()
+            assert widget.errors() == ""
+
+    def test_no_widget_is_cut_off_in_a_laptop_s_window(self, notebook):
+        for class_name in self.WIDGETS:
+            widget = notebook.widget(class_name)
+            box, image = widget.box.bounding_box(), widget.image.bounding_box()
+            assert image["x"] + image["width"] <= box["x"] + box["width"] + 1
+
+    def test_each_key_press_on_a_slider_brings_a_new_picture_soon(self, notebook):
+        for class_name, descriptions in self.WIDGETS.items():
+            widget, times = notebook.widget(class_name), []
+            for description in descriptions:
+                slider = widget.slider(description)
+                _, before, largest = slider.position()
+                there, back = ("ArrowRight", "ArrowLeft") if before + 3 <= largest else ("ArrowLeft", "ArrowRight")
+                for key in (there, there, back, there, back, back):
+                    value = slider.value
+                    times += slider.press(key)
+                    assert slider.value != value
+                assert slider.position()[1] == before
+            assert len(times) >= 12
+            assert statistics.median(times) <= MEDIAN_MS
+            assert widget.errors() == ""
+
+
+def eventually(check: Callable[[], None], *, limit_s: float = 10) -> None:
+    """Wait until the check's assertions hold; where they do not in time, fail as the last one did."""
+    start = time.monotonic()
+    while True:
+        try:
+            return check()
+        except AssertionError:
+            if time.monotonic() - start > limit_s:
+                raise
+            time.sleep(0.05)
+
+
+# ------------------------------------------------------------------------------------------ what the notebooks compute
+
+
+@pytest.fixture(scope="module")
+def pca(digits: ImageData) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and components (rows) of the training images, by numpy in double precision."""
+    x = digits.train_images.flatten(1).double().numpy()
+    mean = x.mean(axis=0)
+    _, vectors = np.linalg.eigh((x - mean).T @ (x - mean))  # smallest first
+    return mean, vectors.T[::-1]
+
+
+def two_of_each_class(digits: ImageData) -> np.ndarray:
+    """The first two test images of each class, `(10, 2, 784)`."""
+    x, labels = digits.test_images.flatten(1).double().numpy(), digits.test_labels.numpy()
+    return np.stack([x[labels == digit][:2] for digit in range(10)])
+
+
+def restored(x: np.ndarray, pca: tuple[np.ndarray, np.ndarray], *, k: int) -> np.ndarray:
+    """x projected onto the first k principal components."""
+    mean, components = pca
+    return mean + (x - mean) @ components[:k].T @ components[:k]
+
+
+def sse(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return np.square(a - b).sum(axis=-1)
+
+
+def greys(x: np.ndarray) -> np.ndarray:
+    """How an image of 784 numbers is shown."""
+    return x.clip(0, 1).reshape(28, 28)
+
+
+# ----------------------------------------------------------------------------------------------- notebook by notebook
+
+
+class TestPCA(EveryNotebook):
+    NOTEBOOK = "01_pca"
+    WIDGETS: ClassVar = {"PCAExplorer": ("digit no.", "k")}
+
+    @pytest.fixture
+    def gallery(self, digits):
+        return two_of_each_class(digits).swapaxes(0, 1).reshape(20, 784)  # ten classes, then ten again
+
+    @pytest.fixture
+    def explorer(self, notebook):
+        widget = notebook.widget("PCAExplorer")
+        widget.slider("digit no.").to_start()
+        widget.slider("k").to_start()
+        return widget
+
+    def check(self, explorer, gallery, pca, *, i, k):
+        """The text and the picture are those of digit i at k."""
+        x, x_hat = gallery[i], restored(gallery, pca, k=k)
+        assert explorer.readout().startswith(f"k = {k}: ")
+        assert explorer.number("SSE of this digit") == pytest.approx(sse(x_hat[i], x), abs=TWO_DECIMALS)
+        assert explorer.number("mean of all 20") == pytest.approx(sse(x_hat, gallery).mean(), abs=TWO_DECIMALS)
+        picture = explorer.picture()
+        colours = mpl.colormaps[RESIDUAL_COLOURS]((greys_of_residual(x_hat[i] - x) + 1) / 2)[..., :3]
+        np.testing.assert_allclose(picture.grey(0), greys(x), atol=TWO_GREYS)
+        np.testing.assert_allclose(picture.grey(1), greys(x_hat[i]), atol=TWO_GREYS)
+        np.testing.assert_allclose(picture.pixels(2), colours, atol=2 * TWO_GREYS)
+
+    def test_text_and_picture_follow_k_from_none_to_all(self, explorer, gallery, pca):
+        k = explorer.slider("k")
+        self.check(explorer, gallery, pca, i=0, k=0)
+        for expected in range(1, 8):
+            k.press("ArrowRight")
+            self.check(explorer, gallery, pca, i=0, k=expected)
+        k.press("PageUp")  # ipywidgets' slider moves by five
+        self.check(explorer, gallery, pca, i=0, k=12)
+        k.to_end()
+        self.check(explorer, gallery, pca, i=0, k=200)
+        explorer.screenshot("PCAExplorer_all")
+
+    def test_text_and_picture_follow_the_digit(self, explorer, gallery, pca):
+        explorer.slider("k").press("PageUp", times=2)
+        for i in range(1, 7):
+            explorer.slider("digit no.").press("ArrowRight")
+            self.check(explorer, gallery, pca, i=i, k=10)
+        explorer.slider("digit no.").to_end()
+        self.check(explorer, gallery, pca, i=19, k=10)
+
+    def test_only_what_depends_on_k_changes_with_k(self, explorer):
+        before = explorer.picture()
+        explorer.slider("k").press("PageUp", times=4)
+        after = explorer.picture()
+        changed = after.changed_from(before)
+        assert not changed[after.outside((1, 2), plot=True)].any()  # among them the digit itself, titles, tick labels
+        for rows, columns in (*after.panels[1:], after.plot):
+            assert changed[rows, columns].mean() > 0.001
+        assert after.x_of_points(COLOURS[1]) > before.x_of_points(COLOURS[1])  # the point on the curve went right
+
+    def test_the_curve_and_all_pictures_change_with_the_digit(self, explorer):
+        explorer.slider("k").press("PageUp")
+        before = explorer.picture()
+        explorer.slider("digit no.").press("ArrowRight")
+        after = explorer.picture()
+        changed = after.changed_from(before)
+        assert not changed[after.outside((0, 1, 2), plot=True)].any()
+        for rows, columns in (*after.panels, after.plot):
+            assert changed[rows, columns].mean() > 0.001
+
+    def test_a_drag_with_the_mouse_ends_at_the_slider_s_value(self, explorer, gallery, pca):
+        explorer.slider("k").drag(to=0.6)
+        k = int(explorer.slider("k").value)
+        assert 110 <= k <= 130
+        eventually(lambda: self.check(explorer, gallery, pca, i=0, k=k))
+        explorer.screenshot("PCAExplorer_dragged")
+
+    def test_a_number_typed_beside_the_slider_is_taken(self, explorer, gallery, pca):
+        explorer.slider("k").type("37")
+        eventually(lambda: self.check(explorer, gallery, pca, i=0, k=37))
+
+    def test_an_error_in_a_callback_is_shown_below_the_picture_until_the_next_move(self, notebook, explorer):
+        notebook.execute("""
+            _update = PCAExplorer.update
+            def _fails_at_1(self):
+                if self.k.value == 1:
+                    raise RuntimeError("deliberate")
+                return _update(self)
+            PCAExplorer.update = _fails_at_1
+        """)
+        try:
+            explorer.slider("k").handle.focus()
+            notebook.page.keyboard.press("ArrowRight")
+            eventually(lambda: self.check_errors(explorer, "RuntimeError: deliberate"))
+            explorer.screenshot("PCAExplorer_error")
+            explorer.slider("k").press("ArrowRight")
+            eventually(lambda: self.check_no_errors(explorer))
+            assert explorer.readout().startswith("k = 2: ")
+        finally:
+            notebook.execute("PCAExplorer.update = _update")
+
+    def check_errors(self, widget, text):
+        assert text in widget.errors()
+
+    def check_no_errors(self, widget):
+        assert widget.errors() == ""
+
+
+def greys_of_residual(r: np.ndarray) -> np.ndarray:
+    return r.clip(-1, 1).reshape(28, 28)
+
+
+class TestDeepAutoencoder(EveryNotebook):
+    NOTEBOOK = "02_deep_autoencoder"
+    WIDGETS: ClassVar = {"CodeSizeExplorer": ("digit no.", "code size"), "WalkExplorer": ("from no.", "to no.", "t")}
+    CODE_SIZES = (2, 4, 8, 16, 32, 64)
+
+    @pytest.fixture
+    def gallery(self, digits):
+        return two_of_each_class(digits).reshape(20, 784)  # 0, 0, 1, 1, …
+
+    @pytest.fixture
+    def explorer(self, notebook):
+        widget = notebook.widget("CodeSizeExplorer")
+        for description in self.WIDGETS["CodeSizeExplorer"]:
+            widget.slider(description).to_start()
+        return widget
+
+    @pytest.fixture
+    def walk(self, notebook):
+        """From digit 0 to digit 2, at t = 0."""
+        widget = notebook.widget("WalkExplorer")
+        for description in self.WIDGETS["WalkExplorer"]:
+            widget.slider(description).to_start()
+        widget.slider("to no.").press("ArrowRight", times=2)
+        return widget
+
+    def check_sizes(self, explorer, gallery, pca, *, i, k):
+        """The text and the pictures are those of digit i at code size k; the deep network's error."""
+        x, x_pca = gallery[i], restored(gallery[i], pca, k=k)
+        assert explorer.readout().startswith(f"code of {k} numbers: ")
+        assert explorer.slider("code size").value == str(k)
+        assert explorer.number("PCA") == pytest.approx(sse(x_pca, x), abs=TWO_DECIMALS)
+        picture = explorer.picture()
+        np.testing.assert_allclose(picture.grey(0), greys(x), atol=TWO_GREYS)
+        np.testing.assert_allclose(picture.grey(1), greys(x_pca), atol=TWO_GREYS)
+        # The notebook trained the network, so its error is checked against its own picture, as far as greys go.
+        sse_deep = explorer.number("deep")
+        assert sse_deep == pytest.approx(sse(picture.grey(2).ravel(), x), rel=0.02, abs=0.1)
+        return sse_deep
+
+    def test_text_and_pictures_follow_the_code_size(self, explorer, gallery, pca):
+        deep = [self.check_sizes(explorer, gallery, pca, i=0, k=self.CODE_SIZES[0])]
+        for k in self.CODE_SIZES[1:]:
+            explorer.slider("code size").press("ArrowRight")
+            deep.append(self.check_sizes(explorer, gallery, pca, i=0, k=k))
+            assert abs(deep[-1] - explorer.number("PCA")) > 0.01
+        assert len(set(deep)) == len(self.CODE_SIZES)
+        assert deep[-1] < deep[0] / 2  # 64 numbers say more about a digit than 2
+        explorer.screenshot("CodeSizeExplorer_largest")
+
+    def test_text_and_pictures_follow_the_digit(self, explorer, gallery, pca):
+        for i in range(1, 7):
+            explorer.slider("digit no.").press("ArrowRight")
+            self.check_sizes(explorer, gallery, pca, i=i, k=2)
+
+    def test_only_what_depends_on_the_code_size_changes_with_it(self, explorer):
+        before = explorer.picture()
+        explorer.slider("code size").press("ArrowRight", times=3)
+        after = explorer.picture()
+        changed = after.changed_from(before)
+        assert not changed[after.outside((1, 2), plot=True)].any()
+        for rows, columns in (*after.panels[1:], after.plot):
+            assert changed[rows, columns].mean() > 0.001
+        for colour in METHOD_COLOURS.values():
+            assert after.x_of_points(colour) != before.x_of_points(colour)
+
+    def check_walk(self, walk, gallery, *, a, b, t):
+        """The mixed pixels are those of digits a and b at t, and the distance is that of the two pictures shown."""
+        mixed = (1 - t) * gallery[a] + t * gallery[b]
+        assert walk.readout().startswith(f"t = {t:.2f}: ")
+        picture = walk.picture()
+        np.testing.assert_allclose(picture.grey(1), greys(mixed), atol=TWO_GREYS)
+        shown = sse(picture.grey(2).ravel(), mixed)
+        assert walk.number("the two pictures at t are") == pytest.approx(shown, rel=0.02, abs=0.1)
+        # In the strip, nine steps from a to b; the marker at t covers a column or two of one of them.
+        steps = picture.pixels(0, (56, 9 * 28))[..., 2].reshape(2, 28, 9, 28)[0]
+        for place, digit in ((0, a), (8, b)):
+            assert (np.abs(steps[:, place] - greys(gallery[digit])) < TWO_GREYS).mean() > 0.9
+
+    def test_the_walk_begins_and_ends_with_the_digits_themselves(self, walk, gallery):
+        self.check_walk(walk, gallery, a=0, b=2, t=0)
+        walk.slider("t").to_end()
+        self.check_walk(walk, gallery, a=0, b=2, t=1)
+
+    def test_text_and_pictures_follow_t(self, walk, gallery):
+        for step in range(1, 8):
+            walk.slider("t").press("ArrowRight")
+            self.check_walk(walk, gallery, a=0, b=2, t=step * 0.02)
+        walk.slider("t").type("0.5")
+        eventually(lambda: self.check_walk(walk, gallery, a=0, b=2, t=0.5))
+        walk.screenshot("WalkExplorer_half")
+
+    def test_text_and_pictures_follow_both_ends(self, walk, gallery):
+        walk.slider("from no.").press("ArrowRight", times=3)
+        self.check_walk(walk, gallery, a=3, b=2, t=0)
+        walk.slider("to no.").press("ArrowRight", times=4)
+        self.check_walk(walk, gallery, a=3, b=6, t=0)
+
+    def test_only_the_marker_and_the_two_large_pictures_change_with_t(self, walk):
+        before = walk.picture()
+        walk.slider("t").to_end()
+        after = walk.picture()
+        changed = after.changed_from(before)
+        assert not changed[after.outside((0, 1, 2), plot=False)].any()
+        rows, columns = after.panels[0]
+        assert 0 < changed[rows, columns].mean() < 0.05  # the marker left one place for another
+        for rows, columns in after.panels[1:]:
+            assert changed[rows, columns].mean() > 0.01
+
+    def test_a_drag_with_the_mouse_ends_at_the_slider_s_value(self, walk, gallery):
+        walk.slider("t").drag(to=0.7)
+        t = float(walk.slider("t").value)
+        assert 0.6 < t < 0.8
+        eventually(lambda: self.check_walk(walk, gallery, a=0, b=2, t=t))

@@ -1,0 +1,36 @@
+"""What every test starts from: none of the user's COURSE_* variables, a cache of its own, the same random numbers."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+# Before torch loads OpenMP: its threads spin while they wait, and where others use the cores too, a step of training
+# then takes twenty times as long.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+import pytest
+import torch
+
+from course_utils.data import ImageData, load_images
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _course_variables(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The variables of this session: quiet, and one cache for all tests, so that mnist-5k is parsed once."""
+    with pytest.MonkeyPatch.context() as environment:
+        for name in [name for name in os.environ if name.startswith("COURSE")]:
+            environment.delenv(name)
+        environment.setenv("COURSE_QUIET", "1")
+        environment.setenv("COURSE_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
+    torch.manual_seed(0)
+
+
+@pytest.fixture(scope="session")
+def digits(_course_variables: None) -> ImageData:
+    return load_images("mnist-5k")

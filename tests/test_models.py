@@ -1,0 +1,342 @@
+from dataclasses import dataclass
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from course_utils import models
+from course_utils.data import ImageData
+from course_utils.layers import TiedLinear
+from course_utils.metrics import count_parameters, principal_angles_deg, sse_per_image
+from course_utils.models import (
+    DeepAutoencoder,
+    DenseAutoencoder,
+    LinearAutoencoder,
+    decode_all,
+    encode_all,
+    reconstruct,
+)
+from course_utils.training import Trainer
+
+MAKERS = {
+    "linear": lambda n, k: LinearAutoencoder(n, k),
+    "linear, tied": lambda n, k: LinearAutoencoder(n, k, tied=True),
+    "linear, centred": lambda n, k: LinearAutoencoder(n, k, mean=torch.rand(n)),
+    "deep": lambda n, k: DeepAutoencoder((n, 11, k)),
+    "deep, tied": lambda n, k: DeepAutoencoder((n, 11, 7, k), tied=True),
+    "deep, linear output": lambda n, k: DeepAutoencoder((n, k), output="linear"),
+}
+every_model = pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS.keys())
+
+
+# ------------------------------------------------------------------------------------------------------------ shapes
+
+
+@every_model
+@pytest.mark.parametrize("shape", [(24,), (1, 4, 6), (3, 2, 4), (4, 6)])
+def test_images_of_any_shape_come_out_in_it_through_a_flat_code(make, shape):
+    model, x = make(24, 5), torch.rand(9, *shape)
+    z = model.encode(x)
+    assert z.shape == (9, 5)
+    assert model.decode(z).shape == (9, 24)
+    assert model(x).shape == x.shape
+    torch.testing.assert_close(model(x).flatten(1), model.decode(z))
+    torch.testing.assert_close(z, model.encode(x.flatten(1)))
+
+
+@every_model
+@pytest.mark.parametrize("shape", [(9, 23), (9, 1), (9, 1, 5, 5), (24,), (24, 9)])
+def test_images_of_another_size_are_refused_with_both_sizes(make, shape):
+    model = make(24, 5)
+    for call in (model, model.encode):
+        with pytest.raises(ValueError, match="24 numbers each") as refusal:
+            call(torch.rand(shape))
+        assert str(shape) in str(refusal.value)
+
+
+@every_model
+@pytest.mark.parametrize("shape", [(9, 4), (9, 1), (5,), (9, 1, 5)])
+def test_codes_of_another_size_are_refused_with_both_sizes(make, shape):
+    with pytest.raises(ValueError, match=r"codes of shape \(n, 5\)") as refusal:
+        make(24, 5).decode(torch.rand(shape))
+    assert str(shape) in str(refusal.value)
+
+
+@every_model
+def test_a_batch_without_images_has_no_codes(make):
+    assert make(24, 5).encode(torch.rand(0, 1, 4, 6)).shape == (0, 5)
+
+
+@pytest.mark.parametrize(
+    ("make", "complaint"),
+    [
+        (lambda: LinearAutoencoder(0, 5), "at least 1, not 0 and 5"),
+        (lambda: LinearAutoencoder(24, 0), "at least 1, not 24 and 0"),
+        (lambda: LinearAutoencoder(24, 5, mean=torch.rand(23)), "mean has 23 numbers; .* n_features = 24"),
+        (lambda: DeepAutoencoder((24,)), r"sizes must name .*, not \(24,\)"),
+        (lambda: DeepAutoencoder((24, 0, 5)), "at least 1"),
+        (lambda: DeepAutoencoder((24, 5), mean=torch.rand(23)), "mean has 23 numbers"),
+        (lambda: DeepAutoencoder((24, 5), output="relu"), "'relu'"),
+        (lambda: DeepAutoencoder((24, 5), start="zero"), "'zero'"),
+    ],
+)
+def test_a_model_that_cannot_be_built_is_refused_with_the_reason(make, complaint):
+    with pytest.raises(ValueError, match=complaint):
+        make()
+
+
+# -------------------------------------------------------------------------------------------------------- parameters
+
+DEEP_WEIGHTS = 784 * 1000 + 1000 * 500 + 500 * 250 + 250 * 30
+DEEP_BIASES = (1000 + 500 + 250 + 30) + (250 + 500 + 1000 + 784)
+
+
+@pytest.mark.parametrize(
+    ("make", "expected"),
+    [
+        (lambda: LinearAutoencoder(784, 30), 2 * 784 * 30),
+        (lambda: LinearAutoencoder(784, 30, tied=True), 784 * 30),
+        (lambda: DeepAutoencoder((784, 1000, 500, 250, 30)), 2 * DEEP_WEIGHTS + DEEP_BIASES),
+        (lambda: DeepAutoencoder((784, 1000, 500, 250, 30), tied=True), DEEP_WEIGHTS + DEEP_BIASES),
+    ],
+    ids=["linear", "linear, tied", "deep", "deep, tied"],
+)
+def test_tying_halves_the_weights_and_leaves_the_biases(make, expected):
+    assert count_parameters(make()) == expected
+
+
+def test_a_tied_deep_model_mirrors_each_layer_of_its_encoder():
+    model = DeepAutoencoder((24, 11, 7, 5), tied=True)
+    down = [layer for layer in model.encoder if isinstance(layer, nn.Linear)]
+    up = [layer for layer in model.decoder if isinstance(layer, TiedLinear)]
+    assert [layer.weight for layer in up] == [layer.weight for layer in reversed(down)]
+    assert len(up) == 3
+
+
+def test_the_code_is_linear_and_the_hidden_layers_are_relu():
+    model = DeepAutoencoder((24, 11, 7, 5))
+    kinds = [type(module) for module in (*model.encoder, *model.decoder)]
+    down, up = [nn.Linear, nn.ReLU] * 2 + [nn.Linear], [nn.Linear, nn.ReLU] * 2 + [nn.Linear, nn.Sigmoid]
+    assert kinds == down + up
+    assert isinstance(DeepAutoencoder((24, 5), output="linear").decoder[-1], nn.Linear)
+
+
+# ------------------------------------------------------------------------------------------------- the linear model
+
+
+def test_a_linear_model_is_the_mean_plus_a_projection_at_the_start():
+    mean, x = torch.rand(24), torch.rand(9, 1, 4, 6)
+    for tied in (False, True):
+        model = LinearAutoencoder(24, 5, mean=mean.reshape(1, 4, 6), tied=tied)
+        w = model.encoder.weight
+        torch.testing.assert_close(w @ w.T, torch.eye(5))  # orthonormal rows
+        torch.testing.assert_close(model.encode(x), (x.flatten(1) - mean) @ w.T)
+        torch.testing.assert_close(model(x).flatten(1), (x.flatten(1) - mean) @ w.T @ w + mean)
+        torch.testing.assert_close(model(mean.expand(1, 24)), mean.expand(1, 24))
+
+
+def test_the_mean_is_saved_with_the_weights_and_not_trained():
+    model = LinearAutoencoder(24, 5, mean=torch.rand(24))
+    assert torch.equal(model.state_dict()["mean"], model.mean)
+    assert "mean" not in dict(model.named_parameters())
+
+
+@dataclass(frozen=True)
+class PCA:
+    """Principal components of the training digits, by eigenvectors of their covariance: independent of any model."""
+
+    mean: Tensor
+    components: Tensor
+
+    @classmethod
+    def of(cls, images: Tensor) -> "PCA":
+        x = images.flatten(1).double()
+        _, vectors = torch.linalg.eigh(x.T.cov())
+        return cls(x.mean(dim=0), vectors.flip(1).T)
+
+    def sse(self, images: Tensor, n_codes: int) -> float:
+        """SSE per image of the first n_codes components."""
+        v, x = self.components[:n_codes], images.flatten(1).double() - self.mean
+        return sse_per_image(x @ v.T @ v, x).item()
+
+
+@pytest.fixture(scope="module")
+def pca(digits) -> PCA:
+    return PCA.of(digits.train_images)
+
+
+def linear_model(digits: ImageData, *, n_epochs: int) -> LinearAutoencoder:
+    torch.manual_seed(0)
+    model = LinearAutoencoder(784, 10, mean=digits.train_images.mean(dim=0), tied=True)
+    if n_epochs:
+        Trainer(model, batch_size=100, lr=1e-2).fit(digits.train_images, n_epochs=n_epochs)
+    return model
+
+
+@pytest.fixture(scope="module")
+def trained_linear_model(digits) -> LinearAutoencoder:
+    return linear_model(digits, n_epochs=20)
+
+
+def check_pcas_subspace(model: LinearAutoencoder, pca: PCA) -> None:
+    """The rows of W span the space of the first ten components, to 5°."""
+    assert principal_angles_deg(model.encoder.weight.T, pca.components[:10].T).max() <= 5
+
+
+def check_pcas_error(model: LinearAutoencoder, pca: PCA, digits: ImageData) -> None:
+    """The test error is PCA's, to 1 %."""
+    sse = sse_per_image(reconstruct(model, digits.test_images), digits.test_images).item()
+    assert sse == pytest.approx(pca.sse(digits.test_images, 10), rel=0.01)
+
+
+def check_axes_of_its_own(weight: Tensor, pca: PCA) -> None:
+    """Some row of W is more than 20° from each of the ten components."""
+    rows = weight / weight.norm(dim=1, keepdim=True)
+    cosines = (rows.double() @ pca.components[:10].T).abs().amax(dim=1)
+    assert torch.rad2deg(torch.arccos(cosines.clamp(max=1))).max() > 20
+
+
+def test_a_trained_linear_model_has_pcas_subspace_and_error(trained_linear_model, pca, digits):
+    check_pcas_subspace(trained_linear_model, pca)
+    check_pcas_error(trained_linear_model, pca, digits)
+
+
+def test_a_trained_linear_model_has_not_pcas_axes(trained_linear_model, pca):
+    check_axes_of_its_own(trained_linear_model.encoder.weight.detach(), pca)
+    with pytest.raises(AssertionError):
+        check_axes_of_its_own(pca.components[:10], pca)
+
+
+def test_an_untrained_linear_model_is_told_from_pca(pca, digits):
+    untrained = linear_model(digits, n_epochs=0)
+    with pytest.raises(AssertionError):
+        check_pcas_subspace(untrained, pca)
+    with pytest.raises(AssertionError):
+        check_pcas_error(untrained, pca, digits)
+
+
+# ---------------------------------------------------------------------------------------------------- starting values
+
+H_AND_S = (784, 1000, 500, 250, 30)
+
+
+def signal_sizes(model: DeepAutoencoder, x: Tensor) -> list[float]:
+    """Root mean square of the images, and of what each hidden layer down to the code makes of them."""
+    sizes, h = [], x.flatten(1)
+    for module in model.encoder:
+        if isinstance(module, nn.Linear):
+            sizes.append(h.square().mean().sqrt().item())
+        h = module(h)
+    return sizes
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_the_he_start_keeps_the_size_of_the_signal_and_torchs_does_not(digits, tied):
+    he, default = (
+        signal_sizes(DeepAutoencoder(H_AND_S, tied=tied, start=start), digits.test_images) for start in ("he", "torch")
+    )
+    assert len(he) == 4
+    assert he == pytest.approx([he[0]] * 4, rel=0.3)
+    assert default[-1] < 0.2 * default[0]
+
+
+@pytest.mark.parametrize("output", ["sigmoid", "linear"])
+def test_the_first_reconstruction_of_the_he_start_is_near_the_mean_image(digits, output):
+    mean, x = digits.train_images.mean(dim=0), digits.test_images
+
+    def distance(start: str, mean_given: Tensor | float) -> float:
+        model = DeepAutoencoder(H_AND_S, mean=mean_given, output=output, start=start)
+        return sse_per_image(reconstruct(model, x), mean.expand_as(x)).item()
+
+    assert distance("he", mean) < 5  # the digits themselves are 52 from it
+    assert distance("he", 0.5) > 20
+    assert distance("torch", mean) > 20
+
+
+def test_biases_of_the_he_start_are_0_but_for_the_finite_output_bias():
+    model = DeepAutoencoder((4, 11, 5), mean=torch.tensor([0.0, 0.25, 0.5, 1.0]))
+    *hidden, output = [layer.bias for layer in (*model.encoder, *model.decoder) if isinstance(layer, nn.Linear)]
+    assert all((bias == 0).all() for bias in hidden)
+    assert torch.sigmoid(output).tolist() == pytest.approx([0.01, 0.25, 0.5, 0.99])
+
+
+# ------------------------------------------------------------------------------------------------- the deep model
+
+DEEP_BOUND = 9.5
+
+
+def deep_sse(digits: ImageData, *, start: str) -> float:
+    """SSE on the test digits after twelve epochs."""
+    torch.manual_seed(0)
+    model = DeepAutoencoder(H_AND_S, mean=digits.train_images.mean(dim=0), start=start)
+    Trainer(model, batch_size=100).fit(digits.train_images, n_epochs=12)
+    return sse_per_image(reconstruct(model, digits.test_images), digits.test_images).item()
+
+
+def test_a_deep_code_of_30_reconstructs_far_better_than_pca(digits, pca):
+    assert pca.sse(digits.test_images, 30) > 13.5
+    assert deep_sse(digits, start="he") <= DEEP_BOUND
+
+
+def test_a_deep_code_of_30_from_torchs_start_misses_the_bound(digits):
+    assert deep_sse(digits, start="torch") > DEEP_BOUND
+
+
+# --------------------------------------------------------------------------------------------------------- whole sets
+
+
+class Recording(DenseAutoencoder):
+    """A model with dropout, which shows eval mode, and the sizes of the batches that it was given."""
+
+    def __init__(self) -> None:
+        super().__init__(6, 3)
+        self.encoder = nn.Sequential(nn.Linear(6, 3), nn.Dropout(0.5))
+        self.decoder = nn.Linear(3, 6)
+        self.batches: list[int] = []
+
+    def encode(self, x: Tensor) -> Tensor:
+        self.batches.append(len(x))
+        return super().encode(x)
+
+
+WHOLE = {"encode_all": (encode_all, "encode", (2, 3)), "decode_all": (decode_all, "decode", (3,)),
+         "reconstruct": (reconstruct, "__call__", (2, 3))}  # fmt: skip
+every_pass = pytest.mark.parametrize(("whole", "method", "shape"), WHOLE.values(), ids=WHOLE.keys())
+
+
+@every_pass
+@pytest.mark.parametrize("n", [1, 4, 9])
+def test_a_whole_set_in_batches_is_the_direct_call_in_eval_mode(monkeypatch, whole, method, shape, n):
+    monkeypatch.setattr(models, "BATCH_SIZE", 4)
+    model, x = Recording(), torch.rand(n, *shape)
+    result = whole(model, x)
+    assert max(model.batches, default=0) <= 4
+    expected = getattr(model.eval(), method)(x)
+    assert result.shape == expected.shape
+    torch.testing.assert_close(result, expected.detach())
+
+
+@every_pass
+@pytest.mark.parametrize("training", [True, False])
+def test_a_whole_set_leaves_the_model_in_the_mode_it_was_in(whole, method, shape, training):
+    model = Recording().train(training)
+    whole(model, torch.rand(5, *shape))
+    assert {module.training for module in model.modules()} == {training}
+    with pytest.raises(ValueError, match="was given"):
+        whole(model, torch.rand(5, 7))
+    assert {module.training for module in model.modules()} == {training}
+
+
+@every_pass
+def test_what_comes_out_of_a_whole_set_can_be_trained_on(whole, method, shape):
+    result = whole(Recording(), torch.rand(5, *shape))
+    assert not result.requires_grad
+    layer = nn.Linear(result.shape[-1], 2)
+    layer(result).sum().backward()
+    assert layer.weight.grad.abs().max() > 0
+
+
+@every_pass
+def test_a_whole_set_of_nothing_is_refused(whole, method, shape):
+    with pytest.raises(ValueError, match="nothing to encode or decode"):
+        whole(Recording(), torch.rand(0, *shape))

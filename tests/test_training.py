@@ -1,0 +1,728 @@
+import math
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Iterable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.data import DataLoader, Dataset, Subset, TensorDataset
+
+from course_utils.data import DataError
+from course_utils.metrics import mse_per_pixel, sse_per_image
+from course_utils.models import DeepAutoencoder, reconstruct
+from course_utils.training import History, Trainer, TrainingError
+
+
+def images(n: int = 20, *, seed: int = 0) -> Tensor:
+    """n images of six numbers."""
+    return torch.rand(n, 6, generator=torch.Generator().manual_seed(seed))
+
+
+def model(sizes: tuple[int, ...] = (6, 4, 2), *, tied: bool = False) -> DeepAutoencoder:
+    torch.manual_seed(0)
+    return DeepAutoencoder(sizes, tied=tied)
+
+
+def trainer(net: nn.Module | None = None, **options: object) -> Trainer:
+    """A trainer of a small model with batches of 8: of 20 images two are whole, and the last holds 4."""
+    return Trainer(model() if net is None else net, **{"lr": 1e-2, "batch_size": 8} | options)
+
+
+class Constant(nn.Module):
+    """A model that stays as it is: it has a weight, and the output does not depend on it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return 0.25 + 0 * x + 0 * self.weight
+
+
+class Copy(nn.Module):
+    """A model that gives back its input, and keeps it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(1))
+        self.inputs: list[Tensor] = []
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.inputs.append(x.detach().clone())
+        return x + 0 * self.weight
+
+
+def noise(x: Tensor, generator: torch.Generator) -> Tensor:
+    return x + torch.randn(x.shape, generator=generator)
+
+
+def rows(history: History) -> list[dict[str, float]]:
+    """The history without what differs from run to run."""
+    return [{key: value for key, value in row.items() if key != "seconds"} for row in history]
+
+
+def assert_same_run(a: Trainer, b: Trainer) -> None:
+    """Weights and histories are equal bit for bit."""
+    assert rows(a.history) == rows(b.history)
+    for name, weight in a.model.state_dict().items():
+        assert torch.equal(weight, b.model.state_dict()[name]), name
+
+
+# ----------------------------------------------------------------------------------------------------------- fitting
+
+
+@pytest.mark.parametrize("schedule", ["one-cycle", "constant"])
+def test_the_loss_falls_on_the_training_data_and_on_others(schedule):
+    one = trainer(schedule=schedule)
+    before = one.evaluate(images(seed=1))
+    history = one.fit(images(), images(seed=1), n_epochs=30)
+    assert history["train_loss"][-1] < 0.9 * history["train_loss"][0]
+    assert history["validation_loss"][-1] < before
+    assert history["validation_loss"][-1] == one.evaluate(images(seed=1))
+
+
+def test_a_history_has_a_row_an_epoch_and_a_column_a_quantity():
+    history = trainer().fit(images(), images(), n_epochs=3)
+    assert len(history) == 3
+    assert list(history[-1]) == ["epoch", "train_loss", "validation_loss", "lr", "seconds"]
+    assert history["epoch"] == [1, 2, 3]
+    assert [row["lr"] for row in history] == history["lr"]
+    assert all(seconds > 0 for seconds in history["seconds"])
+    assert "validation_loss" not in trainer().fit(images(), n_epochs=1)[0]
+
+
+def test_a_history_says_what_it_holds():
+    history = History([{"epoch": 1, "train_loss": 2.5, "lr": 0.1}])
+    assert repr(History()) == "History: no epoch yet"
+    assert repr(history) == "History of 1 epochs; the last: train_loss 2.5"
+    with pytest.raises(KeyError, match="'test_loss' was not recorded; there are epoch, train_loss, lr"):
+        history["test_loss"]
+
+
+@pytest.mark.parametrize("validated_first", [True, False])
+def test_a_column_that_only_some_epochs_have_holds_nan_for_the_others(validated_first):
+    one = trainer()
+    for validated in (validated_first, not validated_first):
+        one.fit(images(), images() if validated else None, n_epochs=1)
+    assert [math.isnan(loss) for loss in one.history["validation_loss"]] == [not validated_first, validated_first]
+
+
+@pytest.mark.parametrize("n", [1, 8, 9, 20])
+def test_losses_are_weighted_by_sample_so_that_a_short_last_batch_counts_for_what_it_holds(n):
+    x = images(n)
+    expected = sse_per_image(torch.full_like(x, 0.25), x).item()
+    one = trainer(Constant())
+    history = one.fit(x, x, n_epochs=2)
+    assert history["train_loss"] == pytest.approx([expected] * 2)
+    assert history["validation_loss"] == pytest.approx([expected] * 2)
+    assert one.evaluate(x) == pytest.approx(expected)
+
+
+def test_evaluation_is_the_loss_in_eval_mode_without_a_gradient_and_changes_nothing():
+    with_gradient = []
+
+    def loss(output: Tensor, target: Tensor) -> Tensor:
+        with_gradient.append(output.requires_grad)
+        return sse_per_image(output, target)
+
+    one = trainer(nn.Sequential(nn.Dropout(0.5), model()), loss=loss)
+    weights = [p.detach().clone() for p in one.model.parameters()]
+    direct = sse_per_image(one.model.eval()(images()), images()).item()
+    assert one.evaluate(images()) == pytest.approx(direct)
+    assert all(torch.equal(p, before) for p, before in zip(one.model.parameters(), weights, strict=True))
+    assert with_gradient == [False] * 3
+
+
+def test_every_sample_is_seen_once_an_epoch_in_another_order_each_time():
+    one = trainer(Copy())
+    one.fit(images(), n_epochs=2)
+    batches = one.model.inputs
+    assert [len(batch) for batch in batches] == [8, 8, 4] * 2
+    epochs = [torch.cat(batches[:3]), torch.cat(batches[3:])]
+    for epoch in epochs:
+        assert torch.equal(epoch[epoch[:, 0].argsort()], images()[images()[:, 0].argsort()])
+        assert not torch.equal(epoch, images())
+    assert not torch.equal(*epochs)
+
+
+def test_fit_again_goes_on_from_the_epochs_before():
+    one = trainer()
+    first = one.fit(images(), n_epochs=2)["train_loss"]
+    history = one.fit(images(), n_epochs=3)
+    assert history["epoch"] == [1, 2, 3, 4, 5]
+    assert history["train_loss"][:2] == first
+    assert max(history["train_loss"][2:]) < min(first)
+
+
+@pytest.mark.parametrize("corrupt", [None, noise], ids=["order", "order and noise"])
+@pytest.mark.parametrize("of", [lambda x: x, TensorDataset], ids=["tensor", "dataset"])
+def test_the_trainers_seed_alone_fixes_the_run_and_another_makes_another(of, corrupt):
+    def run(seed: int, *, global_seed: int = 0) -> Trainer:
+        one = trainer(corrupt=corrupt, seed=seed)
+        torch.manual_seed(global_seed)
+        one.fit(of(images()), of(images(seed=1)), n_epochs=3)
+        return one
+
+    assert_same_run(run(0), run(0, global_seed=1))
+    assert run(0).history["train_loss"] != run(1).history["train_loss"]
+
+
+@pytest.mark.parametrize("of", [lambda x: x, TensorDataset], ids=["tensor", "dataset"])
+def test_validation_does_not_change_the_training(of):
+    runs = []
+    for validation in (None, of(images(seed=1))):
+        one = trainer(corrupt=noise)
+        one.fit(of(images()), validation, n_epochs=3)
+        runs.append(one.history["train_loss"])
+    assert runs[0] == runs[1]
+
+
+def test_the_model_is_left_ready_for_use():
+    one = trainer()
+    one.fit(images(), n_epochs=3)
+    assert sse_per_image(reconstruct(one.model, images()), images()).item() == pytest.approx(one.evaluate(images()))
+    assert all(p.requires_grad and p.device.type == "cpu" for p in one.model.parameters())
+    assert one.fit(images(), n_epochs=1)["epoch"][-1] == 4
+
+
+@pytest.mark.parametrize("quiet", ["0", "1"])
+def test_a_progress_bar_is_shown_unless_it_is_to_be_quiet_and_nothing_else_is_printed(monkeypatch, capsys, quiet):
+    monkeypatch.setenv("COURSE_QUIET", quiet)
+    trainer().fit(images(), n_epochs=2)
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert ("epochs" in printed.err) == (quiet == "0")
+
+
+# -------------------------------------------------------------------------------------------------- learning rate
+
+
+@pytest.mark.parametrize("n_steps", [1, 2, 3, 4, 50])
+def test_one_cycle_takes_any_number_of_steps(n_steps):
+    history = trainer(lr=0.1).fit(images(8), n_epochs=n_steps)
+    assert len(history) == n_steps
+    assert all(0 < lr <= 0.1 for lr in history["lr"])
+
+
+def test_one_cycle_peaks_after_30_percent_of_each_call_of_fit_and_ends_near_0():
+    one = trainer(lr=0.1)
+    for first in (0, 10):
+        lr = one.fit(images(8 * 10), n_epochs=10)["lr"][first:]
+        assert lr.index(max(lr)) == 2
+        assert max(lr) == pytest.approx(0.1, rel=0.01)
+        assert lr[-1] < 1e-4
+
+
+def test_a_constant_learning_rate_is_constant():
+    assert trainer(lr=0.1, schedule="constant").fit(images(), n_epochs=3)["lr"] == [0.1] * 3
+
+
+# -------------------------------------------------------------------------------------------------------------- data
+
+
+class Pairs(Dataset):
+    """A data set written by hand: images with their labels."""
+
+    def __init__(self, x: Tensor, labels: Tensor) -> None:
+        self.x, self.labels = x, labels
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        return self.x[index], self.labels[index]
+
+
+def labels_of(x: Tensor) -> Tensor:
+    return (x[:, 0] > x[:, 1]).long()
+
+
+WITHOUT_TARGETS = {
+    "tensor": lambda x: x,
+    "Subset": lambda x: Subset(x, range(len(x))),
+    "TensorDataset": TensorDataset,
+    "DataLoader of a tensor": lambda x: DataLoader(x, batch_size=8),
+    "DataLoader of a TensorDataset": lambda x: DataLoader(TensorDataset(x), batch_size=8),
+}
+WITH_TARGETS = {
+    "pair": lambda x: (x, labels_of(x)),
+    "Dataset": lambda x: Pairs(x, labels_of(x)),
+    "DataLoader": lambda x: DataLoader(Pairs(x, labels_of(x)), batch_size=8),
+}
+
+
+@pytest.mark.parametrize("of", (WITHOUT_TARGETS | WITH_TARGETS).values(), ids=(WITHOUT_TARGETS | WITH_TARGETS).keys())
+def test_an_auto_encoder_takes_every_kind_of_data_and_ignores_targets(of):
+    one = trainer()
+    history = one.fit(of(images()), of(images()), n_epochs=20)
+    assert history["train_loss"][-1] < history["train_loss"][0]
+    assert one.evaluate(of(images())) == pytest.approx(one.evaluate(images()))
+
+
+@pytest.mark.parametrize("of", WITH_TARGETS.values(), ids=WITH_TARGETS.keys())
+def test_a_classifier_learns_the_targets_of_every_kind_of_data(of):
+    one = trainer(nn.Linear(6, 2), loss=F.cross_entropy, supervised=True, lr=0.1)
+    one.fit(of(images()), of(images()), n_epochs=30)
+    assert (one.model(images()).argmax(dim=1) == labels_of(images())).float().mean() > 0.9
+    assert one.evaluate(of(images())) == pytest.approx(
+        F.cross_entropy(one.model(images()), labels_of(images())).item(), rel=1e-5
+    )
+
+
+def test_a_dataset_is_shuffled_for_training_and_not_for_evaluation():
+    one = trainer(Copy())
+    one.evaluate(TensorDataset(images()))
+    assert torch.equal(torch.cat(one.model.inputs), images())
+    one.model.inputs.clear()
+    one.fit(TensorDataset(images()), n_epochs=1)
+    assert not torch.equal(torch.cat(one.model.inputs), images())
+
+
+def with_value(value: float) -> Tensor:
+    x = images()
+    x[13, 3] = value
+    return x
+
+
+BAD = {
+    "NaN": (with_value(math.nan), "contains NaN"),
+    "above": (with_value(1.5), r"to 1.5; values must be within \[0, 1\]"),
+    "below": (with_value(-0.5), "from -0.5"),
+    "bytes": (torch.zeros(20, 6, dtype=torch.uint8), "uint8; .*divide bytes by 255"),
+    "nothing": (torch.zeros(0, 6), "is empty|no samples"),
+    "no pixels": (torch.zeros(20, 0), "is empty"),
+    "a list": ([[0.5] * 6] * 20, "needed|samples"),
+    "three tensors": ((images(), images(), images()), "needed|samples"),
+}
+LAZY = ["NaN", "above", "below", "bytes", "nothing", "no pixels"]  # those that a Dataset can hold
+
+
+@pytest.mark.parametrize(("data", "complaint"), BAD.values(), ids=BAD.keys())
+def test_bad_data_are_refused_before_the_first_step_and_named(data, complaint):
+    one = trainer(Copy())
+    for what, call in {
+        "training": lambda: one.fit(data, n_epochs=1),
+        "validation": lambda: one.fit(images(), data, n_epochs=1),
+        "evaluation": lambda: one.evaluate(data),
+    }.items():
+        with pytest.raises(DataError, match=complaint) as refusal:
+            call()
+        assert f"the {what} data" in str(refusal.value)
+    assert not one.model.inputs
+    assert len(one.history) == 0
+
+
+@pytest.mark.parametrize(
+    "of", [TensorDataset, lambda x: DataLoader(TensorDataset(x), batch_size=8)], ids=["set", "loader"]
+)
+@pytest.mark.parametrize("kind", LAZY)
+def test_bad_data_of_a_dataset_are_refused_where_they_are_met(of, kind):
+    data, complaint = BAD[kind]
+    for call in (lambda: trainer().fit(of(data), n_epochs=1), lambda: trainer().evaluate(of(data))):
+        with pytest.raises(DataError, match=complaint):
+            call()
+
+
+@pytest.mark.parametrize("schedule", ["one-cycle", "constant"])
+def test_a_loader_without_a_batch_is_refused(schedule):
+    none = DataLoader(images(), batch_size=30, drop_last=True)
+    for call in (lambda one: one.fit(none, n_epochs=1), lambda one: one.evaluate(none)):
+        with pytest.raises(DataError, match=r"empty|no samples|no batch"):
+            call(trainer(schedule=schedule))
+
+
+@pytest.mark.parametrize("data", [images(), (images(), torch.zeros(19)), DataLoader(images(), batch_size=8)])
+def test_a_classifier_without_a_target_for_each_sample_is_refused(data):
+    with pytest.raises(DataError, match=r"samples need as many targets \(supervised=True\); there are (none|19)"):
+        trainer(nn.Linear(6, 2), loss=F.cross_entropy, supervised=True).fit(data, n_epochs=1)
+
+
+def test_value_range_may_be_another_or_none_but_nan_is_never_data():
+    x = 10 * images() - 5
+    for value_range in ((-5.0, 5.0), None):
+        assert trainer(value_range=value_range).evaluate(x) > 0
+        with pytest.raises(DataError, match="NaN"):
+            trainer(value_range=value_range).evaluate(with_value(math.nan))
+    with pytest.raises(DataError, match=r"within \[-1, 1\]"):
+        trainer(value_range=(-1.0, 1.0)).evaluate(x)
+
+
+# ---------------------------------------------------------------------------------------------------------- corruption
+
+
+class RecordingLoss:
+    """The squared error, and the targets that it was given."""
+
+    def __init__(self) -> None:
+        self.targets: list[Tensor] = []
+
+    def __call__(self, output: Tensor, target: Tensor) -> Tensor:
+        self.targets.append(target.clone())
+        return sse_per_image(output, target)
+
+
+@pytest.mark.parametrize("of", WITHOUT_TARGETS.values(), ids=WITHOUT_TARGETS.keys())
+def test_the_input_is_noisy_and_the_target_clean_in_training_and_in_evaluation(of):
+    one = trainer(Copy(), loss=RecordingLoss(), corrupt=lambda x, generator: x + 1)
+    one.fit(of(images()), of(images()), n_epochs=1)
+    one.evaluate(of(images()))
+    assert len(one.loss.targets) == 9
+    for x_noisy, target in zip(one.model.inputs, one.loss.targets, strict=True):
+        assert 0 <= target.min() < target.max() <= 1
+        torch.testing.assert_close(x_noisy, target + 1)
+
+
+def test_the_target_of_a_classifier_is_left_as_it_is():
+    one = trainer(nn.Linear(6, 2), supervised=True, corrupt=noise, loss=RecordingLoss())
+    one.fit((images(), images()[:, :2]), n_epochs=1)
+    targets = torch.cat(one.loss.targets)
+    assert torch.equal(targets[targets[:, 0].argsort()], images()[:, :2][images()[:, 0].argsort()])
+
+
+def noise_seen(one: Trainer, n_batches: int) -> Tensor:
+    """The noise of the first whole batches that the model was given since the last look."""
+    clean = torch.cat(one.loss.targets[:n_batches])
+    seen = torch.cat(one.model.inputs[:n_batches]) - clean
+    one.loss.targets.clear()
+    one.model.inputs.clear()
+    return seen
+
+
+def test_noise_is_fresh_at_every_step_and_in_every_epoch():
+    one = trainer(Copy(), loss=RecordingLoss(), corrupt=noise)
+    one.fit(images(), n_epochs=4)
+    drawn = noise_seen(one, 12)
+    assert drawn.shape == (80, 6)
+    assert drawn.std() == pytest.approx(1, abs=0.15)
+    assert drawn.round(decimals=4).unique().numel() > 0.95 * drawn.numel()
+
+
+def test_noise_is_the_same_at_every_evaluation_and_no_training_comes_between():
+    one = trainer(Copy(), loss=RecordingLoss(), corrupt=noise)
+    first = one.evaluate(images()), noise_seen(one, 3)
+    one.fit(images(), n_epochs=1)
+    noise_seen(one, 3)
+    again = one.evaluate(images()), noise_seen(one, 3)
+    assert first[0] == again[0]
+    assert torch.equal(first[1], again[1])
+    assert first[1].abs().min(dim=0).values.max() > 0
+
+
+def test_the_noise_is_on_in_validation():
+    validation_loss = trainer(Copy(), corrupt=noise).fit(images(), images(), n_epochs=1)["validation_loss"]
+    assert validation_loss == pytest.approx([6], rel=0.5)  # six pixels of variance 1; without noise it were 0
+
+
+# ------------------------------------------------------------------------------------------------------------- errors
+
+
+class LossThatFails:
+    """The squared error, but not finite at one call."""
+
+    def __init__(self, value: float, at: int) -> None:
+        self.value, self.at, self.calls = value, at, 0
+
+    def __call__(self, output: Tensor, target: Tensor) -> Tensor:
+        self.calls += 1
+        return sse_per_image(output, target) * (self.value if self.calls == self.at else 1)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+@pytest.mark.parametrize(
+    ("call", "place"),
+    [
+        (2, "epoch 1, batch 2 of the training data"),
+        (5, "epoch 1, batch 2 of the validation data"),
+        (7, "epoch 2, batch 1 of the training data"),
+    ],
+)
+def test_a_loss_that_is_not_finite_is_reported_by_epoch_batch_and_learning_rate(value, call, place):
+    one = trainer(loss=LossThatFails(value, call), lr=0.01, schedule="constant")
+    with pytest.raises(TrainingError, match=f"{value} in {place}, at lr 0.01.*smaller lr"):
+        one.fit(images(), images(), n_epochs=2)
+    assert len(one.history) == int(place[6]) - 1
+    assert all(torch.isfinite(p).all() for p in one.model.parameters())
+
+
+def test_a_learning_rate_that_is_far_too_large_is_reported():
+    net = nn.Linear(6, 6)
+    with pytest.raises(TrainingError, match=r"The loss became (inf|nan) in epoch .* smaller lr"):
+        trainer(net, lr=1e30, schedule="constant").fit(images(), n_epochs=50)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"lr": 0}, {"lr": -1e-3}, {"lr": math.nan}, {"batch_size": 0}, {"batch_size": -1}, {"schedule": "cosine"}],
+    ids=str,
+)
+def test_options_that_cannot_be_are_refused(options):
+    (name,) = options
+    with pytest.raises(TrainingError, match=name):
+        trainer(**options)
+
+
+@pytest.mark.parametrize("n_epochs", [0, -1])
+def test_no_epochs_are_refused(n_epochs):
+    with pytest.raises(TrainingError, match=f"n_epochs is {n_epochs}; it must be at least 1"):
+        trainer().fit(images(), n_epochs=n_epochs)
+
+
+# ---------------------------------------------------------------------------------------------------------- callbacks
+
+
+def test_callbacks_are_called_after_each_epoch_in_their_order():
+    calls = []
+    one = trainer(callbacks=[lambda t: calls.append(("a", len(t.history))), lambda t: calls.append(("b", t))])
+    one.fit(images(), images(), n_epochs=2)
+    assert calls == [("a", 1), ("b", one), ("a", 2), ("b", one)]
+
+
+def stop_after(n: int) -> Callable[[Trainer], None]:
+    def callback(one: Trainer) -> None:
+        one.stop = len(one.history) >= n
+
+    return callback
+
+
+def test_a_callback_stops_the_training_and_the_next_call_goes_on():
+    one = trainer(callbacks=[stop_after(2)])
+    assert one.fit(images(), n_epochs=5)["epoch"] == [1, 2]
+    one.callbacks = ()
+    assert one.fit(images(), n_epochs=2)["epoch"] == [1, 2, 3, 4]
+
+
+def test_a_call_that_was_interrupted_is_followed_by_one_of_its_own_length():
+    one = trainer(callbacks=[kill_at(2)])
+    with pytest.raises(Killed):
+        one.fit(images(), n_epochs=5)
+    one.callbacks = ()
+    assert one.fit(images(), n_epochs=2)["epoch"] == [1, 2, 3, 4]
+
+
+# --------------------------------------------------------------------------------------------------------- checkpoints
+
+
+class Killed(Exception):
+    """What stands for the end of a process."""
+
+
+def kill_at(epoch: int) -> Callable[[Trainer], None]:
+    def callback(one: Trainer) -> None:
+        if len(one.history) == epoch:
+            raise Killed
+
+    return callback
+
+
+class Counting:
+    """A callback that counts the epochs that are really run."""
+
+    def __init__(self) -> None:
+        self.epochs: list[int] = []
+
+    def __call__(self, one: Trainer) -> None:
+        self.epochs.append(len(one.history))
+
+
+def script(
+    checkpoint: Path | None, *, legs: Iterable[int] = (5,), of: Callable[[Tensor], object] = lambda x: x,
+    make: Callable[[], nn.Module] = model, **options: object,
+) -> Trainer:  # fmt: skip
+    """What a learner's script does, from the seed on: a call of fit for each leg."""
+    one = trainer(make(), checkpoint=checkpoint, **options)
+    for n_epochs in legs:
+        one.fit(of(images()), of(images(seed=1)), n_epochs=n_epochs)
+    return one
+
+
+def killed_script(checkpoint: Path, epoch: int, **options: object) -> None:
+    with pytest.raises(Killed):
+        script(checkpoint, callbacks=[kill_at(epoch)], **options)
+
+
+def model_with_dropout() -> nn.Module:
+    return nn.Sequential(model(), nn.Dropout(0.1))
+
+
+SCRIPTS = {
+    "plain": {},
+    "constant": {"schedule": "constant"},
+    "noise": {"corrupt": noise},
+    "dropout": {"make": model_with_dropout},
+    "dataset": {"of": TensorDataset},
+    "tied": {"make": lambda: model(tied=True)},
+    "loader": {"of": lambda x: DataLoader(x, batch_size=8, shuffle=True)},
+}
+every_script = pytest.mark.parametrize("options", SCRIPTS.values(), ids=SCRIPTS.keys())
+
+
+@every_script
+def test_a_killed_script_run_again_ends_as_one_that_was_never_killed(tmp_path, options):
+    killed_script(tmp_path / "run.pt", 3, **options)
+    counting = Counting()
+    resumed = script(tmp_path / "run.pt", callbacks=[counting], **options)
+    assert counting.epochs == [3, 4, 5]  # it was killed before the third could be written
+    assert_same_run(resumed, script(None, **options))
+
+
+@pytest.mark.parametrize("epoch", range(1, 6))
+def test_a_script_of_two_legs_can_be_killed_anywhere(tmp_path, epoch):
+    legs = (2, 3)
+    killed_script(tmp_path / "run.pt", epoch, legs=legs)
+    counting = Counting()
+    resumed = script(tmp_path / "run.pt", legs=legs, callbacks=[counting])
+    assert counting.epochs == list(range(epoch, 6))
+    assert_same_run(resumed, script(None, legs=legs))
+
+
+def test_a_script_can_be_killed_again_and_again(tmp_path):
+    for epoch in (2, 2, 3, 5):
+        killed_script(tmp_path / "run.pt", epoch, legs=(2, 3))
+    assert_same_run(script(tmp_path / "run.pt", legs=(2, 3)), script(None, legs=(2, 3)))
+
+
+def really_kill_at(epoch: int, one: Trainer) -> None:
+    if len(one.history) == epoch:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system has no SIGKILL")
+def test_a_process_that_is_killed_is_gone_on_from_by_another(tmp_path):
+    process = multiprocessing.get_context("spawn").Process(
+        target=script, args=(tmp_path / "run.pt",), kwargs={"callbacks": [partial(really_kill_at, 3)]}
+    )
+    process.start()
+    process.join(120)
+    assert process.exitcode == -signal.SIGKILL
+    counting = Counting()
+    resumed = script(tmp_path / "run.pt", callbacks=[counting])
+    assert counting.epochs == [3, 4, 5]
+    assert_same_run(resumed, script(None))
+
+
+def test_a_kill_while_the_checkpoint_is_written_loses_one_epoch_and_no_more(tmp_path, monkeypatch):
+    save, path = torch.save, tmp_path / "run.pt"
+
+    def save_half(state: dict, unfinished: Path) -> None:
+        save(state, unfinished)
+        if len(state["rows"]) == 3:
+            unfinished.write_bytes(unfinished.read_bytes()[:5_000])
+            raise Killed
+
+    monkeypatch.setattr(torch, "save", save_half)
+    with pytest.raises(Killed):
+        script(path)
+    monkeypatch.undo()
+    counting = Counting()
+    assert_same_run(script(path, callbacks=[counting]), script(None))
+    assert counting.epochs == [3, 4, 5]
+
+
+@pytest.mark.parametrize("legs", [(5,), (2, 3)])
+def test_a_finished_script_run_again_trains_nothing(tmp_path, legs):
+    finished, counting = script(tmp_path / "run.pt", legs=legs), Counting()
+    written = (tmp_path / "run.pt").read_bytes()
+    again = script(tmp_path / "run.pt", legs=legs, callbacks=[counting])
+    assert counting.epochs == []
+    assert_same_run(again, finished)
+    assert again.history["seconds"] == finished.history["seconds"]
+    assert (tmp_path / "run.pt").read_bytes() == written
+
+
+def test_a_finished_script_that_is_made_longer_trains_what_was_added(tmp_path):
+    script(tmp_path / "run.pt", legs=(2,))
+    counting = Counting()
+    longer = script(tmp_path / "run.pt", legs=(2, 3), callbacks=[counting])
+    assert counting.epochs == [3, 4, 5]
+    assert_same_run(longer, script(None, legs=(2, 3)))
+
+
+def test_a_run_that_a_callback_stopped_stays_stopped(tmp_path):
+    stopped = script(tmp_path / "run.pt", callbacks=[stop_after(2)])
+    assert len(stopped.history) == 2
+    counting = Counting()
+    assert_same_run(script(tmp_path / "run.pt", callbacks=[counting]), stopped)
+    assert counting.epochs == []
+    further = script(tmp_path / "run.pt", legs=(5, 2), callbacks=[counting])
+    assert further.history["epoch"] == [1, 2, 3, 4]
+    assert counting.epochs == [3, 4]
+
+
+def test_a_checkpoint_makes_no_difference_to_the_run_and_leaves_one_file(tmp_path):
+    assert_same_run(script(tmp_path / "runs" / "a.pt"), script(None))
+    assert [file.name for file in (tmp_path / "runs").iterdir()] == ["a.pt"]
+
+
+def test_a_learning_rate_out_of_numpy_can_be_gone_on_from(tmp_path):
+    (lr,) = np.logspace(-2, -2, 1)
+    killed_script(tmp_path / "run.pt", 3, lr=lr)
+    assert_same_run(script(tmp_path / "run.pt", lr=lr), script(None))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(lambda path: path.write_bytes(b""), id="empty"),
+        pytest.param(lambda path: path.write_text("no checkpoint"), id="text"),
+        pytest.param(lambda path: path.write_bytes(path.read_bytes()[:-1000]), id="truncated"),
+        pytest.param(lambda path: torch.save(model().state_dict(), path), id="weights only"),
+        pytest.param(lambda path: torch.save([1, 2], path), id="a list"),
+        pytest.param(lambda path: torch.save(torch.ones(3), path), id="a tensor"),
+        pytest.param(lambda path: torch.save(model(), path), id="a whole model"),
+        pytest.param(lambda path: path.unlink() or path.mkdir(), id="a folder"),
+    ],
+)
+def test_a_file_that_is_no_checkpoint_is_refused_by_name_and_left_alone(tmp_path, content):
+    path = tmp_path / "run.pt"
+    script(path)
+    content(path)
+    before = path.is_file() and path.read_bytes()
+    with pytest.raises(TrainingError, match=r"run.pt is no readable checkpoint. Delete it to start over"):
+        script(path)
+    assert (path.is_file() and path.read_bytes()) == before
+
+
+def test_a_damaged_byte_anywhere_is_refused_or_does_no_harm(tmp_path):
+    path = tmp_path / "run.pt"
+    finished = script(path, legs=(2,))
+    whole = path.read_bytes()
+    for place in range(0, len(whole), 101):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :])
+        try:
+            again = script(path, legs=(2,))
+        except TrainingError as refusal:
+            assert "run.pt" in str(refusal)  # noqa: PT017 (either is right)
+        else:
+            assert_same_run(again, finished)
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"lr": 0.02}, "lr was 0.01, now it is 0.02"),
+        ({"batch_size": 10}, "batch_size was 8, now it is 10"),
+        ({"seed": 1}, "seed was 0, now it is 1"),
+        ({"schedule": "constant"}, "schedule was one-cycle"),
+        ({"loss": mse_per_pixel}, "loss was sse_per_image, now it is mse_per_pixel"),
+        ({"of": lambda x: x[:19]}, "training samples was 20, now it is 19"),
+        ({"make": lambda: model((6, 3, 2))}, "parameters"),
+        ({"make": lambda: model((6, 2))}, "parameters"),
+    ],
+)
+def test_a_checkpoint_of_another_set_up_is_refused_with_what_differs(tmp_path, change, named):
+    script(tmp_path / "run.pt")
+    with pytest.raises(TrainingError, match=f"run.pt was made by another set-up: {named}.*another file"):
+        script(tmp_path / "run.pt", **change)
+
+
+@pytest.mark.parametrize(("before", "now", "named"), [((5,), (6,), "5, not 6"), ((2, 3), (2, 4), "3, not 4")])
+def test_another_number_of_epochs_is_refused(tmp_path, before, now, named):
+    script(tmp_path / "run.pt", legs=before)
+    with pytest.raises(TrainingError, match=f"n_epochs={named}.*Delete it to start over, or call fit again"):
+        script(tmp_path / "run.pt", legs=now)
