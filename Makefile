@@ -13,6 +13,9 @@ KEY := $(shell { cat pyproject.toml constraints.txt; echo "$(CURDIR)"; $(PYTHON)
 INSTALLED     := $(VENV)/installed-$(KEY)
 INSTALLED_DEV := $(VENV)/installed-dev-$(KEY)
 
+# Torch's threads spin while they wait; on a machine whose cores others use too, training then takes ten times as long.
+export OMP_WAIT_POLICY ?= PASSIVE
+
 # Set for the runs that are compared or stored; a learner's own JupyterLab keeps its progress bars.
 STEADY := COURSE_QUIET=1 PYTHONHASHSEED=0
 

@@ -233,7 +233,7 @@ def _load_torchvision(name: str, class_name: str, quick_alternative: str) -> Ima
     try:
         folder.mkdir(parents=True, exist_ok=True)
         train, test = (getattr(datasets, class_name)(folder, train=part, download=True) for part in (True, False))
-    except (OSError, RuntimeError, EOFError, ValueError) as error:  # URLError is an OSError
+    except Exception as error:  # no network, no permission, half an archive: each library raises its own
         raise DataError(
             f"{name} could not be read from {folder} or downloaded to it ({type(error).__name__}: {error}). Put the "
             f"files there in torchvision's layout, set COURSE_DATA to a folder that has them, or connect to a network; "
@@ -278,6 +278,8 @@ def image_folder(
     root = Path(path).expanduser().resolve()
     if not root.is_dir():
         raise DataError(f"{root} is not a folder. image_folder takes a folder with images, or one sub-folder a class.")
+    if len(size) != 2 or min(size) < 1:
+        raise DataError(f"size is {size}; it must be (height, width), each at least 1.")
     if not 0 < test_share < 1:
         raise DataError(f"test_share is {test_share}; it must be between 0 and 1.")
     given_split = (root / "train").is_dir() and (root / "test").is_dir()
@@ -307,6 +309,10 @@ def _files_by_class(root: Path, name_if_flat: str) -> dict[str, list[Path]]:
     """Class name → its image files, sorted; a root without folders is one class. What is hidden is left out."""
     folders = [f for f in sorted(root.iterdir()) if f.is_dir() and not f.name.startswith(".")]
     classes = {folder.name: folder for folder in folders} or {name_if_flat: root}
+    loose = [f.name for f in sorted(root.iterdir()) if folders and f.suffix.lower() in IMAGE_SUFFIXES]
+    if loose:
+        raise DataError(f"{root} holds class folders, and images beside them, as {loose[0]}: which class are they? "
+                        f"Move them into a folder.")  # fmt: skip
     files = {
         name: sorted(
             f
@@ -365,13 +371,15 @@ def _cached(name: str, keys: Sequence[str], make: Callable[[], dict[str, np.ndar
             return {key: stored[key] for key in keys}
     except Exception:  # a damaged archive raises half a dozen kinds of error
         arrays = make()
+    file = None
     try:  # written whole or not at all: two kernels may start at once
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".tmp", delete=False) as file:
             np.savez(file, **arrays)
         os.replace(file.name, path)
-    except OSError:
-        pass  # a read-only home directory costs speed, not the lesson
+    except OSError:  # a read-only home directory costs speed, not the lesson
+        if file is not None:
+            Path(file.name).unlink(missing_ok=True)
     return arrays
 
 

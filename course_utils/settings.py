@@ -104,6 +104,6 @@ def _device(text: str) -> torch.device:
         device = None
     if device is None or device.type not in available:
         raise SettingsError(f"COURSE_DEVICE is {text!r}; it must be cpu, auto, cuda, cuda:N or mps.")
-    if not available[device.type]:
+    if not available[device.type] or (device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count()):
         raise SettingsError(f"COURSE_DEVICE is {text!r}, but torch sees no such device here. Use COURSE_DEVICE=cpu.")
     return device

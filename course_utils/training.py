@@ -12,7 +12,8 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset
+from torch.optim.lr_scheduler import OneCycleLR
+from torch.utils.data import DataLoader, Dataset, IterableDataset
 from tqdm.auto import tqdm
 
 from course_utils.data import DataError, check_range
@@ -24,6 +25,8 @@ Data = Tensor | tuple[Tensor, Tensor] | Dataset | DataLoader
 Loss = Callable[[Tensor, Tensor], Tensor]
 Corruption = Callable[[Tensor, torch.Generator], Tensor]
 
+MIN_STEPS_FOR_A_CYCLE = 10
+
 
 class TrainingError(RuntimeError):
     """Training cannot start or go on; the message names the place and what to do."""
@@ -33,7 +36,7 @@ class History(Sequence[Mapping[str, float]]):
     """One row an epoch. `history["train_loss"]` is a column as a list, `history[-1]` the last row as a dict.
 
     Columns: epoch (from 1); train_loss, the mean over the epoch's samples while the weights move; validation_loss,
-    after the epoch, where there is a validation set; lr, at the epoch's end; seconds.
+    after the epoch, where there is a validation set; lr, of the epoch's last step; seconds.
     """
 
     def __init__(self, rows: Iterable[Mapping[str, float]] = ()) -> None:
@@ -67,7 +70,8 @@ class Trainer:
     value_range: what x may hold; None for data that are no pixels. seed: for the order of the samples and the noise.
     callbacks: plain functions of the trainer, called after every epoch; one may set `trainer.stop = True`.
     checkpoint: a file, written after every epoch. A killed script, run again, goes on from it and ends with the
-    weights of one that was never killed, bit for bit on a CPU; a finished one trains nothing again.
+    weights of one that was never killed, bit for bit on a CPU. A finished one trains nothing again: its first `fit`
+    loads the final weights and all rows of the history.
     """
 
     def __init__(
@@ -77,8 +81,10 @@ class Trainer:
         value_range: tuple[float, float] | None = (0.0, 1.0), device: torch.device | str | None = None, seed: int = 0,
         callbacks: Sequence[Callable[[Trainer], None]] = (), checkpoint: str | Path | None = None,
     ) -> None:  # fmt: skip
-        if not lr > 0 or batch_size < 1:
-            raise TrainingError(f"lr must be above 0 and batch_size at least 1; they are {lr} and {batch_size}.")
+        if not 0 < lr < math.inf or batch_size < 1:
+            raise TrainingError(
+                f"lr must be above 0 and finite, and batch_size at least 1; they are {lr} and {batch_size}."
+            )
         if schedule not in ("one-cycle", "constant"):
             raise TrainingError(f"schedule is {schedule!r}; it must be 'one-cycle' or 'constant'.")
         self.device = torch.device(device) if device is not None else settings().device
@@ -88,7 +94,7 @@ class Trainer:
         self.checkpoint = Path(checkpoint) if checkpoint is not None else None
         # Fused: one pass over all parameters, where the default takes a dozen; on a CPU the memory is the bottleneck.
         self.optimizer = torch.optim.Adam(model.parameters(), lr=self.lr, fused=True)
-        self.scheduler: torch.optim.lr_scheduler.OneCycleLR | None = None
+        self.scheduler: OneCycleLR | None = None
         self.generator = torch.Generator().manual_seed(self.seed)
         self.history = History()
         self.stop = False
@@ -117,6 +123,7 @@ class Trainer:
                     bar.update()
             finally:  # interrupted: another call of `fit` starts a leg of its own where this one broke off
                 leg["end"] = min(leg["end"], len(self.history))
+                self.model.eval()  # ready to be used
         return self.history
 
     def evaluate(self, data: Data) -> float:
@@ -128,7 +135,7 @@ class Trainer:
         row = {"epoch": len(self.history) + 1, "train_loss": self._run_epoch(train, True, self.generator)}
         if validation is not None:
             row["validation_loss"] = self._evaluate(validation)
-        row["lr"], row["seconds"] = self.optimizer.param_groups[0]["lr"], time.perf_counter() - started
+        row["lr"], row["seconds"] = self._last_lr, time.perf_counter() - started
         self.history.rows.append(row)
         for callback in self.callbacks:
             callback(self)
@@ -146,13 +153,14 @@ class Trainer:
         loss_sum, n_samples = 0.0, 0
         with torch.set_grad_enabled(training):
             for index, (x, target) in enumerate(self._batches(data, training, generator)):
-                x_in = x if self.corrupt is None else self.corrupt(x, generator)
+                x_in = x if self.corrupt is None else self.corrupt(x.clone(), generator)  # the target stays clean
                 loss = self.loss(self.model(x_in), target)
                 if not math.isfinite(value := loss.item()):
                     raise TrainingError(self._diverged(value, index, training))
                 if training:
                     self.optimizer.zero_grad()
                     loss.backward()
+                    self._last_lr = self.optimizer.param_groups[0]["lr"]
                     self.optimizer.step()
                     if self.scheduler is not None:
                         self.scheduler.step()
@@ -164,8 +172,9 @@ class Trainer:
         """Pairs (x, target). Tensors are cut by index: a DataLoader would collate them image by image."""
         if isinstance(data, DataLoader):
             for index, batch in enumerate(data):
-                x, target = self._split_pair(batch, f"batch {index}")
-                self._check(x, f"batch {index}")
+                name = f"batch {index + 1} of the {'training' if training else 'validation'} data"
+                x, target = self._split_pair(batch, name)
+                self._check(x, name)
                 yield x.to(self.device), (x if target is None else target).to(self.device)
             return
         x, target = data
@@ -178,6 +187,8 @@ class Trainer:
 
     def _prepare(self, data: Data, name: str, *, shuffle: bool = False) -> Data:
         """A DataLoader, or (x, target or None) on the device, with everything checked that can be checked now."""
+        if isinstance(getattr(data, "dataset", data), IterableDataset):
+            raise DataError(f"{name} is an IterableDataset, which has no length; the schedule needs one.")
         if isinstance(data, Dataset):
             if not len(data):
                 raise DataError(f"{name} has no samples.")
@@ -245,17 +256,21 @@ class Trainer:
             self.optimizer.load_state_dict(self._saved["optimizer"])  # after the scheduler, which sets lr and betas
 
     def _set_schedule(self, n_epochs: int, train: Data) -> None:
+        self.scheduler = None
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.lr
         if self.schedule == "one-cycle":
             n_batches = len(train) if isinstance(train, DataLoader) else math.ceil(len(train[0]) / self.batch_size)
-            self.scheduler = torch.optim.lr_scheduler.OneCycleLR(
-                self.optimizer, max_lr=self.lr, total_steps=n_epochs * n_batches
-            )
+            n_steps = n_epochs * n_batches
+            # A cycle starts and ends near 0: with a handful of steps it would hardly move the weights.
+            if n_steps >= MIN_STEPS_FOR_A_CYCLE:
+                self.scheduler = OneCycleLR(self.optimizer, max_lr=self.lr, total_steps=n_steps)
 
     def _setup(self, train: Data) -> dict[str, Any]:
         """What a checkpoint must agree in to be continued."""
         return {
             "lr": self.lr, "schedule": self.schedule, "batch_size": self.batch_size, "seed": self.seed,
-            "loss": getattr(self.loss, "__name__", type(self.loss).__name__),
+            "loss": _name(self.loss), "corrupt": _name(self.corrupt), "supervised": self.supervised,
             "training samples": len(train.dataset) if isinstance(train, DataLoader) else len(train[0]),
             "parameters": {name: list(p.shape) for name, p in self.model.state_dict().items()},
         }  # fmt: skip
@@ -296,3 +311,7 @@ class Trainer:
         torch.set_rng_state(state["global_generator"].cpu())
         self.history.rows[:] = state["rows"]
         return state
+
+
+def _name(function: object) -> str:
+    return getattr(function, "__name__", type(function).__name__)

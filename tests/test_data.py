@@ -657,3 +657,28 @@ def test_what_is_no_folder_is_refused(tmp_path, kind):
 def test_a_test_share_that_leaves_one_part_empty_is_refused(tmp_path, share):
     with pytest.raises(DataError, match="between 0 and 1"):
         image_folder(tmp_path, test_share=share)
+
+
+def test_images_beside_class_folders_are_not_ignored_silently(tmp_path):
+    (tmp_path / "cats").mkdir()
+    for path in (tmp_path / "cats" / "a.png", tmp_path / "cats" / "b.png", tmp_path / "loose.png"):
+        Image.new("RGB", (8, 8)).save(path)
+    with pytest.raises(DataError, match=r"loose\.png: which class"):
+        image_folder(tmp_path)
+
+
+@pytest.mark.parametrize("size", [(0, 8), (8,)])
+def test_a_size_that_is_none_is_refused(tmp_path, size):
+    with pytest.raises(DataError, match=r"\(height, width\)"):
+        image_folder(tmp_path, size=size)
+
+
+def test_a_failed_write_leaves_nothing_in_the_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("COURSE_CACHE", str(tmp_path))
+
+    def full_disk(*args, **kwargs):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(np, "savez", full_disk)
+    assert len(load_images("mnist-5k").train_images) == 4_000
+    assert list(tmp_path.iterdir()) == []

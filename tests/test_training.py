@@ -726,3 +726,61 @@ def test_another_number_of_epochs_is_refused(tmp_path, before, now, named):
     script(tmp_path / "run.pt", legs=before)
     with pytest.raises(TrainingError, match=f"n_epochs={named}.*Delete it to start over, or call fit again"):
         script(tmp_path / "run.pt", legs=now)
+
+
+@pytest.mark.parametrize("n_epochs", [1, 2])
+def test_a_handful_of_steps_moves_the_weights_too_also_after_a_whole_cycle(n_epochs):
+    one = trainer(batch_size=20)
+    for epochs in (n_epochs, 30, n_epochs):
+        before = [p.detach().clone() for p in one.model.parameters()]
+        one.fit(images(), n_epochs=epochs)
+        assert max((p - b).abs().max() for p, b in zip(one.model.parameters(), before, strict=True)) > 1e-3
+    assert one.history["lr"][0] == one.history["lr"][-1] == one.lr
+
+
+def test_the_recorded_lr_is_that_of_a_step_that_was_made():
+    one = trainer(batch_size=20)
+    made = []
+    one.optimizer.register_step_pre_hook(lambda optimizer, *_: made.append(optimizer.param_groups[0]["lr"]))
+    assert one.fit(images(), n_epochs=12)["lr"] == made
+
+
+@pytest.mark.parametrize("validated", [True, False])
+def test_a_trained_model_is_ready_to_be_used(validated):
+    one = trainer(nn.Sequential(nn.Dropout(0.5), model()))
+    one.fit(images(), images() if validated else None, n_epochs=1)
+    assert not one.model.training
+
+
+def test_a_corruption_that_works_in_place_leaves_the_target_clean():
+    targets = []
+
+    def loss(output: Tensor, target: Tensor) -> Tensor:
+        targets.append(target.detach().clone())
+        return mse_per_pixel(output, target)
+
+    trainer(loss=loss, corrupt=lambda x, generator: x.zero_()).fit(images(), n_epochs=1)
+    assert torch.allclose(torch.cat(targets).sum(dim=0), images().sum(dim=0))
+
+
+@pytest.mark.parametrize("wrap", [lambda data: data, lambda data: DataLoader(data, batch_size=4)])
+def test_data_without_a_length_are_refused(wrap):
+    class Stream(torch.utils.data.IterableDataset):
+        def __iter__(self):
+            return iter(images())
+
+    with pytest.raises(DataError, match="no length"):
+        trainer().fit(wrap(Stream()), n_epochs=1)
+
+
+def test_a_checkpoint_of_a_run_without_noise_is_not_continued_with_noise(tmp_path):
+    trainer(checkpoint=tmp_path / "c.pt").fit(images(), n_epochs=1)
+    with pytest.raises(TrainingError, match="corrupt was NoneType, now it is noise"):
+        trainer(checkpoint=tmp_path / "c.pt", corrupt=noise).fit(images(), n_epochs=1)
+
+
+def test_a_batch_with_nan_is_named_by_its_number_and_its_data():
+    x = images()
+    x[17] = math.nan
+    with pytest.raises(DataError, match="batch 3 of the training data contains NaN"):
+        trainer().fit(DataLoader(x, batch_size=8), n_epochs=1)

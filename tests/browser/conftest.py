@@ -19,6 +19,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -37,7 +38,7 @@ CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-sta
 FLAGS = ("--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync")  # fmt: skip
 WINDOW = {"width": 1366, "height": 900}  # a laptop's
-RUN_ALL_MS, NEW_PICTURE_MS = 300_000, 20_000
+RUN_ALL_MS, NEW_PICTURE_MS = 300_000, 10_000
 
 LATENCIES = pytest.StashKey[dict[str, list[float]]]()
 SKIPPED = pytest.StashKey[str]()
@@ -124,7 +125,6 @@ class OpenNotebook:
         outputs = [output for cell in self.code_cells() for output in cell["outputs"]]
         of_cells = [f"{o['ename']}: {o['evalue']}" for o in outputs if o["output_type"] == "error"]
         shown = self.page.locator('.jp-mod-error, [data-mime-type="application/vnd.jupyter.error"]')
-        shown = self.page.locator('[data-mime-type="application/vnd.jupyter.stderr"]').or_(shown)
         return of_cells + [text.strip()[-300:] for text in shown.all_inner_texts()]
 
     def widget_classes(self) -> list[str]:
@@ -155,6 +155,15 @@ class OpenNotebook:
             code,
         )
         assert reply == "ok", f"the kernel refused {code!r}"
+
+    @contextmanager
+    def window(self, *, width: int) -> Iterator[None]:
+        """Another width of the window for a while."""
+        self.page.set_viewport_size({**WINDOW, "width": width})
+        try:
+            yield
+        finally:
+            self.page.set_viewport_size(WINDOW)
 
     def screenshot(self, name: str) -> None:
         self.page.screenshot(path=SCREENSHOTS / f"{self.name}_{name}.png")
@@ -196,6 +205,15 @@ class WidgetView:
     def picture(self) -> Picture:
         """The picture that the browser shows, its bytes fetched from the page."""
         return Picture(bytes(self.image.evaluate(FETCH)))
+
+    def shown_size(self) -> tuple[float, float]:
+        """Width and height of the picture on the screen."""
+        box = self.image.bounding_box()
+        return box["width"], box["height"]
+
+    def is_cut_off(self) -> bool:
+        """Whether it is wider than the notebook's column, so that one would have to scroll sideways."""
+        return self.box.evaluate("box => box.scrollWidth > box.clientWidth")
 
     def errors(self) -> str:
         """The text of the Output below the picture: empty where all is well."""

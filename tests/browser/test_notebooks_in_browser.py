@@ -75,11 +75,17 @@ class EveryNotebook:
             assert widget.readout()
             assert widget.errors() == ""
 
-    def test_no_widget_is_cut_off_in_a_laptop_s_window(self, notebook):
+    def test_a_laptop_s_window_shows_each_picture_in_its_own_size_and_a_narrow_one_all_of_it(self, notebook):
         for class_name in self.WIDGETS:
             widget = notebook.widget(class_name)
-            box, image = widget.box.bounding_box(), widget.image.bounding_box()
-            assert image["x"] + image["width"] <= box["x"] + box["width"] + 1
+            height, width, _ = widget.picture().rgb.shape
+            assert widget.shown_size() == pytest.approx((width, height), abs=1)
+            assert not widget.is_cut_off()
+            with notebook.window(width=900):
+                shown_width, shown_height = widget.shown_size()
+                assert shown_width / shown_height == pytest.approx(width / height, rel=0.02)
+                assert not widget.is_cut_off()
+                widget.screenshot(f"{class_name}_narrow")
 
     def test_each_key_press_on_a_slider_brings_a_new_picture_soon(self, notebook):
         for class_name, descriptions in self.WIDGETS.items():
