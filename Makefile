@@ -7,17 +7,19 @@ PROFILE ?= quick
 SEEDS  ?= 3
 NOTEBOOKS ?= $(sort $(wildcard notebooks/*.ipynb))
 
-# What an installation depends on. A changed requirement, another Python or a moved folder makes another key, and so
-# a new installation; a touched file does not.
-KEY := $(shell { cat pyproject.toml constraints.txt; echo "$(CURDIR)"; $(PYTHON) --version; } 2>&1 | cksum | cut -d' ' -f1)
-INSTALLED     := $(VENV)/installed-$(KEY)
-INSTALLED_DEV := $(VENV)/installed-dev-$(KEY)
+# The environment is made anew for another Python or a moved folder, and brought up to date in place for another
+# requirement; a touched file does neither.
+KEY := $(shell { echo "$(CURDIR)"; $(PYTHON) --version; } 2>&1 | cksum | cut -d' ' -f1)
+REQUIREMENTS := $(shell cat pyproject.toml constraints.txt | cksum | cut -d' ' -f1)
+MADE          := $(VENV)/made-$(KEY)
+INSTALLED     := $(VENV)/installed-$(KEY)-$(REQUIREMENTS)
+INSTALLED_DEV := $(VENV)/installed-dev-$(KEY)-$(REQUIREMENTS)
 
 # Torch's threads spin while they wait; on a machine whose cores others use too, training then takes ten times as long.
 export OMP_WAIT_POLICY ?= PASSIVE
 
 # Set for the runs that are compared or stored; a learner's own JupyterLab keeps its progress bars.
-STEADY := COURSE_QUIET=1 PYTHONHASHSEED=0
+STEADY := COURSE_PROFILE=quick COURSE_SEED=0 COURSE_DEVICE=cpu COURSE_QUIET=1 PYTHONHASHSEED=0
 
 # In a container one often is root, and Jupyter then refuses to start without this.
 ROOT_OK := $(if $(filter 0,$(shell id -u)),--allow-root)
@@ -26,7 +28,7 @@ ROOT_OK := $(if $(filter 0,$(shell id -u)),--allow-root)
 .PHONY: help lab test check lint unit notebooks install install-dev run figures claims bench lock links clean
 
 help: ## this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 lab: $(INSTALLED) ## install if need be, and open JupyterLab on the first notebook (ARGS="--no-browser --port 9999")
 	$(PY) -m jupyterlab notebooks/01_pca.ipynb $(ROOT_OK) $(ARGS)
@@ -52,12 +54,19 @@ notebooks: $(INSTALLED_DEV)
 install: $(INSTALLED) ## make .venv and install the course
 install-dev: $(INSTALLED_DEV) ## the same with the test tools
 
-$(INSTALLED):
+$(MADE):
 	@test -n "$(PYTHON)" || { echo "No python3 found; install Python 3.11 or later, or call make PYTHON=/path/to/python"; exit 1; }
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$(PYTHON) is older than 3.11; call make PYTHON=/path/to/python3.11"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$(PYTHON) is older than 3.11, or does not start; call make PYTHON=/path/to/python3.11"; exit 1; }
+	@test ! -e $(VENV) -o -e $(VENV)/pyvenv.cfg || { echo "$(VENV) is no virtual environment: not touched"; exit 1; }
+	rm -f $(VENV)/made-* $(VENV)/installed-*
 	rm -rf $(VENV)
 	@# Debian splits ensurepip off into python3-venv; pip can serve a venv from outside, too.
-	$(PYTHON) -m venv $(VENV) 2>/dev/null || { $(PYTHON) -m venv --without-pip $(VENV) && $(PYTHON) -m pip --python $(PY) install -q pip; }
+	@$(PYTHON) -m venv $(VENV) >/dev/null 2>&1 || { $(PYTHON) -m venv --without-pip $(VENV) && $(PYTHON) -m pip --python $(PY) install -q pip; } \
+	  || { rm -rf $(VENV); echo "$(PYTHON) can make no environment. On Debian or Ubuntu: sudo apt install python3-venv"; exit 1; }
+	@touch $@
+
+$(INSTALLED): | $(MADE)
+	@echo "Installing what the course needs: some minutes the first time ..."
 	$(PY) -m pip install -q -c constraints.txt -e .
 	@touch $@
 
@@ -78,8 +87,8 @@ bench: $(INSTALLED_DEV) ## the training loop beside its peers
 	$(PY) -m pip install -q -c constraints.txt -e '.[bench]'
 	COURSE_QUIET=1 $(PY) benchmarks/training_loop.py
 
-lock: ## write constraints.txt anew from what is installed in .venv
-	$(PY) -m tools.lock > constraints.txt.new && mv constraints.txt.new constraints.txt
+lock: $(INSTALLED_DEV) ## write constraints.txt anew from what is installed in .venv
+	$(PY) -m tools.lock > $(VENV)/constraints.txt && mv $(VENV)/constraints.txt constraints.txt
 
 links: $(INSTALLED_DEV) ## put the repository's name into the README's Binder links (REPO=owner/name)
 	$(PY) -m tools.links $(REPO)

@@ -8,7 +8,7 @@ import math
 import os
 import tempfile
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,9 +25,9 @@ class DataError(RuntimeError):
     """Data that is missing, damaged or of the wrong kind; the message says what to do."""
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class ImageData:
-    """Images with a fixed split. Immutable: a changed copy comes from `dataclasses.replace`.
+    """Images with a fixed split. Its fields cannot be reassigned; `dataclasses.replace` makes a changed copy.
 
     train_images, test_images: `(n, c, h, w)` float32 in [0, 1]; train_labels, test_labels: `(n,)` int64, an index
     into class_names; source: where the images came from, in one sentence.
@@ -93,8 +93,11 @@ def check_range(values: Tensor, lowest: float, highest: float, *, name: str) -> 
     low, high = values.min().item(), values.max().item()
     if not (low >= lowest and high <= highest):
         what = "contains NaN" if math.isnan(low) else f"reaches from {low:g} to {high:g}"
-        raise DataError(f"{name} {what}; values must be within [{lowest:g}, {highest:g}]. For images: divide bytes by "
-                        f"255, and replace what is missing.")  # fmt: skip
+        first = (~((values >= lowest) & (values <= highest))).nonzero()[0, 0].item()
+        raise DataError(
+            f"{name} {what}; values must be within [{lowest:g}, {highest:g}] (the first that is not: sample {first}). "
+            f"For images: divide bytes by 255, and replace what is missing."
+        )
 
 
 def load_images(name: str) -> ImageData:
@@ -235,9 +238,10 @@ def _load_torchvision(name: str, class_name: str, quick_alternative: str) -> Ima
         train, test = (getattr(datasets, class_name)(folder, train=part, download=True) for part in (True, False))
     except Exception as error:  # no network, no permission, half an archive: each library raises its own
         raise DataError(
-            f"{name} could not be read from {folder} or downloaded to it ({type(error).__name__}: {error}). Put the "
-            f"files there in torchvision's layout, set COURSE_DATA to a folder that has them, or connect to a network; "
-            f"offline, use load_images({quick_alternative!r}) or COURSE_PROFILE=quick."
+            f"{name} could not be read from {folder} or downloaded to it ({type(error).__name__}: {error})."
+            f"{_what_is_missing(folder / class_name / 'raw', _IDX_FILES.get(class_name, {}))} Put the files there in "
+            f"torchvision's layout, set COURSE_DATA to a folder that has them, or connect to a network; offline, use "
+            f"load_images({quick_alternative!r}) or COURSE_PROFILE=quick."
         ) from error
     return ImageData(
         name=name,
@@ -254,6 +258,15 @@ def _check_idx_files(folder: Path, checksums: dict[str, str]) -> None:
         if path.exists() and hashlib.sha256(path.read_bytes()).hexdigest() != expected:
             raise DataError(f"{path} is truncated or damaged (its SHA-256 is not the published file's). Delete it, and "
                             f"it is downloaded again; or copy it from a good source.")  # fmt: skip
+
+
+def _what_is_missing(folder: Path, file_names: Iterable[str]) -> str:
+    """torchvision names the file that it tried first; here are those that are not there, and half downloads."""
+    missing = [name for name in file_names if not (folder / name).exists()]
+    partial = [f"{name}.gz" for name in missing if (folder / f"{name}.gz").exists()]
+    return (f" Missing in {folder}: {', '.join(missing)}." if missing else "") + (
+        f" Downloaded in part, delete it: {', '.join(partial)}." if partial else ""
+    )
 
 
 def _channels_first(images: np.ndarray | Tensor) -> np.ndarray:
@@ -345,6 +358,8 @@ def _read_images(
         for file in members:
             try:
                 with Image.open(file) as image:
+                    if image.mode.startswith(("I", "F")):  # converting would clip it to white
+                        raise ValueError(f"more than 8 bits a pixel (mode {image.mode}); convert it first")
                     upright = ImageOps.exif_transpose(image).convert("L" if grey else "RGB")
                     pixels.append(np.asarray(ImageOps.fit(upright, (size[1], size[0]))))
             except Exception as error:  # a decoder meets whatever the bytes lead it to: TypeError, struct.error, …

@@ -54,13 +54,14 @@ def settings() -> Settings:
     _refuse_misspelt_variables()
     cache = Path(os.environ.get("COURSE_CACHE") or platformdirs.user_cache_path("autoencoder-course")).expanduser()
     data = os.environ.get("COURSE_DATA")
-    if data and not Path(data).expanduser().is_dir():
-        raise SettingsError(f"COURSE_DATA is {data!r}, which is not a folder. Create it, or unset COURSE_DATA.")
+    data_folder = Path(data).expanduser().resolve() if data else cache / "data"
+    if data and not data_folder.is_dir():
+        raise SettingsError(f"COURSE_DATA is {data!r}; {data_folder} is not a folder. Create it, or unset COURSE_DATA.")
     return Settings(
         profile=_one_of("COURSE_PROFILE", ("quick", "full"), default="quick"),
         seed=_seed(os.environ.get("COURSE_SEED") or "0"),
         device=_device(os.environ.get("COURSE_DEVICE") or "cpu"),
-        data_folder=Path(data).expanduser() if data else cache / "data",
+        data_folder=data_folder,
         cache_folder=cache,
         quiet=_one_of("COURSE_QUIET", ("0", "1"), default="0") == "1",
     )

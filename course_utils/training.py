@@ -13,7 +13,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import OneCycleLR
-from torch.utils.data import DataLoader, Dataset, IterableDataset
+from torch.utils.data import DataLoader, Dataset
 from tqdm.auto import tqdm
 
 from course_utils.data import DataError, check_range
@@ -24,7 +24,6 @@ from course_utils.settings import settings
 Data = Tensor | tuple[Tensor, Tensor] | Dataset | DataLoader
 Loss = Callable[[Tensor, Tensor], Tensor]
 Corruption = Callable[[Tensor, torch.Generator], Tensor]
-
 MIN_STEPS_FOR_A_CYCLE = 10
 
 
@@ -36,7 +35,7 @@ class History(Sequence[Mapping[str, float]]):
     """One row an epoch. `history["train_loss"]` is a column as a list, `history[-1]` the last row as a dict.
 
     Columns: epoch (from 1); train_loss, the mean over the epoch's samples while the weights move; validation_loss,
-    after the epoch, where there is a validation set; lr, of the epoch's last step; seconds.
+    after the epoch, where there is a validation set (NaN in epochs without one); lr, of the epoch's last step; seconds.
     """
 
     def __init__(self, rows: Iterable[Mapping[str, float]] = ()) -> None:
@@ -48,16 +47,35 @@ class History(Sequence[Mapping[str, float]]):
     def __getitem__(self, key: int | str) -> Any:
         if not isinstance(key, str):
             return self.rows[key]
-        known = dict.fromkeys(column for row in self.rows for column in row)
-        if self.rows and key not in known:
-            raise KeyError(f"{key!r} was not recorded; there are {', '.join(known)}.")
-        return [row.get(key, math.nan) for row in self.rows]  # NaN: an epoch without it, as one without validation
+        columns = {column: None for row in self.rows for column in row}
+        if columns and key not in columns:
+            raise KeyError(f"{key!r} was not recorded; there are {', '.join(columns)}.")
+        return [row.get(key, math.nan) for row in self.rows]
 
     def __repr__(self) -> str:
         if not self.rows:
             return "History: no epoch yet"
         losses = ", ".join(f"{key} {value:.4g}" for key, value in self.rows[-1].items() if key.endswith("loss"))
         return f"History of {len(self)} epochs; the last: {losses}"
+
+
+class TensorBatches:
+    """Batches of tensors in memory, cut by index: a DataLoader would fetch and collate them image by image.
+
+    generator: draws a new order at every pass; None: the order in which they lie.
+    """
+
+    def __init__(self, x: Tensor, target: Tensor | None, batch_size: int, generator: torch.Generator | None) -> None:
+        self.x, self.target, self.batch_size, self.generator = x, target, batch_size, generator
+
+    def __len__(self) -> int:
+        return math.ceil(len(self.x) / self.batch_size)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
+        n = len(self.x)
+        order = torch.arange(n) if self.generator is None else torch.randperm(n, generator=self.generator)
+        for chosen in order.to(self.x.device).split(self.batch_size):
+            yield (self.x[chosen],) if self.target is None else (self.x[chosen], self.target[chosen])
 
 
 class Trainer:
@@ -92,6 +110,8 @@ class Trainer:
         self.lr, self.schedule, self.batch_size, self.seed = float(lr), schedule, int(batch_size), int(seed)
         self.value_range, self.callbacks = value_range, tuple(callbacks)
         self.checkpoint = Path(checkpoint) if checkpoint is not None else None
+        if self.checkpoint is not None:  # now, not after an epoch
+            self.checkpoint.parent.mkdir(parents=True, exist_ok=True)
         # Fused: one pass over all parameters, where the default takes a dozen; on a CPU the memory is the bottleneck.
         self.optimizer = torch.optim.Adam(model.parameters(), lr=self.lr, fused=True)
         self.scheduler: OneCycleLR | None = None
@@ -99,7 +119,9 @@ class Trainer:
         self.history = History()
         self.stop = False
         self._legs: list[dict[str, int]] = []  # a call of `fit` each: the epochs it asked for, and where it ended
-        self._saved: dict[str, Any] | None = None
+        self._saved_legs: list[dict[str, int]] = []  # of the checkpoint: those that this process has not repeated yet
+
+    # ---------------------------------------------------------------------------------------------------- training
 
     def fit(self, train: Data, validation: Data | None = None, *, n_epochs: int) -> History:
         """Train for n_epochs, after those of earlier calls; returns the history of all epochs.
@@ -110,15 +132,20 @@ class Trainer:
         """
         if n_epochs < 1:
             raise TrainingError(f"n_epochs is {n_epochs}; it must be at least 1.")
-        train = self._prepare(train, "the training data", shuffle=True)
-        validation = None if validation is None else self._prepare(validation, "the validation data")
-        self._begin_leg(n_epochs, train)
-        leg = self._legs[-1]
+        train = self._as_batches(train, "the training data", shuffle=True)
+        if validation is not None:
+            validation = self._as_batches(validation, "the validation data")
+        leg, self.stop = self._begin_leg(n_epochs, train), False
         done = min(len(self.history), leg["end"])
         with tqdm(total=leg["end"], initial=done, desc="epochs", leave=False, disable=settings().quiet) as bar:
             try:
                 while len(self.history) < leg["end"] and not self.stop:
-                    self._run_and_record_epoch(train, validation)
+                    self.history.rows.append(self._epoch(train, validation))
+                    for callback in self.callbacks:
+                        callback(self)
+                    if self.stop:
+                        leg["end"] = len(self.history)
+                    self._save_checkpoint(train)
                     bar.set_postfix(train_loss=f"{self.history[-1]['train_loss']:.3f}")
                     bar.update()
             finally:  # interrupted: another call of `fit` starts a leg of its own where this one broke off
@@ -128,190 +155,174 @@ class Trainer:
 
     def evaluate(self, data: Data) -> float:
         """The mean loss over the samples, in eval mode and without a gradient."""
-        return self._evaluate(self._prepare(data, "the evaluation data"))
+        return self._run(self._as_batches(data, "the evaluation data"), "the evaluation data")
 
-    def _run_and_record_epoch(self, train: Data, validation: Data | None) -> None:
+    def _epoch(self, train: Iterable, validation: Iterable | None) -> dict[str, float]:
+        """Train on every sample once, then validate; returns the history's row."""
         started = time.perf_counter()
-        row = {"epoch": len(self.history) + 1, "train_loss": self._run_epoch(train, True, self.generator)}
+        epoch = len(self.history) + 1
+        row = {"epoch": epoch, "train_loss": self._run(train, "the training data", epoch, training=True)}
+        if not all(p.isfinite().all() for p in self.model.parameters()):  # the last step of the epoch can do that
+            raise TrainingError(self._diverged("The weights are no longer finite", f"the last batch of epoch {epoch}"))
         if validation is not None:
-            row["validation_loss"] = self._evaluate(validation)
-        row["lr"], row["seconds"] = self._last_lr, time.perf_counter() - started
-        self.history.rows.append(row)
-        for callback in self.callbacks:
-            callback(self)
-        if self.stop:
-            self._legs[-1]["end"] = len(self.history)
-        self._save_checkpoint()
+            row["validation_loss"] = self._run(validation, "the validation data", epoch)
+        return row | {"lr": self._last_lr, "seconds": time.perf_counter() - started}
 
-    def _evaluate(self, data: Data) -> float:
-        # The same noise every time: two evaluations differ by the weights alone.
-        return self._run_epoch(data, False, torch.Generator().manual_seed(self.seed))
-
-    def _run_epoch(self, data: Data, training: bool, generator: torch.Generator) -> float:
+    def _run(self, batches: Iterable, name: str, epoch: int | None = None, *, training: bool = False) -> float:
         """One pass over the data; the mean loss, weighted by sample: a short last batch counts for what it holds."""
         self.model.train(training)
+        # The same noise at every evaluation: two of them differ by the weights alone.
+        generator = self.generator if training else torch.Generator().manual_seed(self.seed)
         loss_sum, n_samples = 0.0, 0
         with torch.set_grad_enabled(training):
-            for index, (x, target) in enumerate(self._batches(data, training, generator)):
+            for number, batch in enumerate(batches, start=1):
+                place = f"batch {number} of {name}" if epoch is None else f"epoch {epoch}, batch {number} of {name}"
+                x, target = self._pair(batch, place, check=not isinstance(batches, TensorBatches))
                 x_in = x if self.corrupt is None else self.corrupt(x.clone(), generator)  # the target stays clean
                 loss = self.loss(self.model(x_in), target)
-                if not math.isfinite(value := loss.item()):
-                    raise TrainingError(self._diverged(value, index, training))
+                value = loss.item()
+                if not math.isfinite(value):
+                    raise TrainingError(self._diverged(f"The loss became {value}", place))
                 if training:
-                    self.optimizer.zero_grad()
-                    loss.backward()
-                    self._last_lr = self.optimizer.param_groups[0]["lr"]
-                    self.optimizer.step()
-                    if self.scheduler is not None:
-                        self.scheduler.step()
+                    self._step(loss)
                 loss_sum += value * len(x)
                 n_samples += len(x)
         return loss_sum / n_samples
 
-    def _batches(self, data: Data, training: bool, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
-        """Pairs (x, target). Tensors are cut by index: a DataLoader would collate them image by image."""
-        if isinstance(data, DataLoader):
-            for index, batch in enumerate(data):
-                name = f"batch {index + 1} of the {'training' if training else 'validation'} data"
-                x, target = self._split_pair(batch, name)
-                self._check(x, name)
-                yield x.to(self.device), (x if target is None else target).to(self.device)
-            return
-        x, target = data
-        order = torch.randperm(len(x), generator=generator) if training else torch.arange(len(x))
-        for chosen in order.to(self.device).split(self.batch_size):
-            batch = x[chosen]
-            yield batch, batch if target is None else target[chosen]
+    def _step(self, loss: Tensor) -> None:
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
+        self._last_lr = self.optimizer.param_groups[0]["lr"]
+        if self.scheduler is not None:
+            self.scheduler.step()
+
+    def _diverged(self, what: str, place: str) -> str:
+        return (
+            f"{what} in {place}, at lr {self.optimizer.param_groups[0]['lr']:g}. Start again with a "
+            f"smaller lr (a tenth, say), and check that the loss is defined for the model's outputs."
+        )
 
     # ------------------------------------------------------------------------------------- data, checked before use
 
-    def _prepare(self, data: Data, name: str, *, shuffle: bool = False) -> Data:
-        """A DataLoader, or (x, target or None) on the device, with everything checked that can be checked now."""
-        if isinstance(getattr(data, "dataset", data), IterableDataset):
-            raise DataError(f"{name} is an IterableDataset, which has no length; the schedule needs one.")
-        if isinstance(data, Dataset):
-            if not len(data):
-                raise DataError(f"{name} has no samples.")
-            # A generator of its own where nothing is shuffled: the loader draws from it at every pass.
-            generator = self.generator if shuffle else torch.Generator()
-            data = DataLoader(data, batch_size=self.batch_size, shuffle=shuffle, generator=generator)
-        if isinstance(data, DataLoader):
-            if not len(data):
-                raise DataError(f"{name} has no batch: the DataLoader is empty.")
-            return data
-        x, target = self._split_pair(data, name)
-        self._check(x, name)
-        return x.to(self.device), None if target is None else target.to(self.device)
+    def _as_batches(self, data: Data, name: str, *, shuffle: bool = False) -> TensorBatches | DataLoader:
+        """What gives batches at every pass, and knows how many; everything checked that can be checked now."""
+        generator = self.generator if shuffle else None
+        if not isinstance(data, (Dataset, DataLoader)):
+            x, target = self._pair(data, name, check=True)
+            return TensorBatches(x, target if self.supervised else None, self.batch_size, generator)
+        try:
+            if isinstance(data, Dataset) and len(data):
+                # A loader draws from its generator at every pass: validation must not disturb the training's.
+                own = generator or torch.Generator()
+                data = DataLoader(data, batch_size=self.batch_size, shuffle=shuffle, generator=own)
+            n_batches = len(data)
+        except TypeError as error:
+            raise DataError(f"{name}: this {type(data).__name__} has no length; the schedule needs one.") from error
+        if not n_batches:
+            raise DataError(f"{name} has no samples, or not enough for one batch.")
+        return data
 
-    def _split_pair(self, data: Tensor | Sequence[Tensor], name: str) -> tuple[Tensor, Tensor | None]:
-        parts = data if isinstance(data, (tuple, list)) else (data,)
+    def _pair(self, batch: Tensor | Sequence[Tensor], name: str, *, check: bool) -> tuple[Tensor, Tensor]:
+        """(x, target) on the device. An auto-encoder's target is x itself."""
+        parts = batch if isinstance(batch, (tuple, list)) else (batch,)
         if len(parts) not in (1, 2) or not all(isinstance(part, Tensor) for part in parts):
-            found = f"{len(parts)} parts" if len(parts) > 2 else type(data).__name__
+            found = ", ".join(type(part).__name__ for part in parts[:4])
             raise DataError(f"{name}: a tensor, a pair of tensors, a Dataset or a DataLoader is needed, not {found}.")
-        x, target = (*parts, None)[:2]
-        if not self.supervised:
-            return x, None
-        if target is None or len(target) != len(x):
-            found = "none" if target is None else f"{len(target)}"
+        x, target = parts[0], parts[-1]
+        if self.supervised and (len(parts) == 1 or len(target) != len(x)):
+            found = "none" if len(parts) == 1 else len(target)
             raise DataError(f"{name}: {len(x)} samples need as many targets (supervised=True); there are {found}.")
-        return x, target
+        if check:
+            self._check(x, name)
+        x = x.to(self.device)
+        return x, target.to(self.device) if self.supervised else x
 
     def _check(self, x: Tensor, name: str) -> None:
         if not x.numel():
             raise DataError(f"{name} is empty: shape {tuple(x.shape)}.")
-        if not x.is_floating_point():
-            raise DataError(f"{name} is {x.dtype}; it must be floating point (divide bytes by 255).")
+        dtype = next(self.model.parameters()).dtype
+        if x.dtype != dtype:
+            hint = "divide bytes by 255" if not x.is_floating_point() else f"x.to({dtype})"
+            raise DataError(f"{name} is {x.dtype}; the model computes in {dtype} ({hint}).")
         lowest, highest = self.value_range or (-math.inf, math.inf)
         check_range(x, lowest, highest, name=name)
 
-    def _diverged(self, value: float, index: int, training: bool) -> str:
-        lr = self.optimizer.param_groups[0]["lr"]
-        return (
-            f"The loss became {value} in epoch {len(self.history) + 1}, batch {index + 1} of the "
-            f"{'training' if training else 'validation'} data, at lr {lr:g}. Start again with a smaller lr "
-            f"(a tenth, say), and check that the loss is defined for the model's outputs."
-        )
-
     # ----------------------------------------------------------------------------------------- legs and checkpoints
 
-    def _begin_leg(self, n_epochs: int, train: Data) -> None:
-        """Set up the schedule of this call of `fit`, from the checkpoint where it holds (a part of) this call."""
-        number, self.stop = len(self._legs), False
-        if number == 0:
-            self._saved = self._load_checkpoint(train)
+    def _begin_leg(self, n_epochs: int, train: TensorBatches | DataLoader) -> dict[str, int]:
+        """The leg of this call of `fit`: the one that the checkpoint holds for it, or a new one."""
+        if not self._legs:
+            self._load_checkpoint(train)
         begin = self._legs[-1]["end"] if self._legs else 0
-        leg = {"n_epochs": n_epochs, "end": begin + n_epochs}
-        if self._saved is not None and number < len(self._saved["legs"]):
-            leg = self._saved["legs"][number]
-            if leg["n_epochs"] != n_epochs:
-                raise TrainingError(f"{self.checkpoint} was made with n_epochs={leg['n_epochs']}, not {n_epochs}. "
-                                    f"Delete it to start over, or call fit again to add epochs.")  # fmt: skip
+        leg = self._saved_legs[0] if self._saved_legs else {"n_epochs": n_epochs, "end": begin + n_epochs}
+        if leg["n_epochs"] != n_epochs:
+            raise TrainingError(f"{self.checkpoint} was made with n_epochs={leg['n_epochs']}, not {n_epochs}. "
+                                f"Delete it to start over, or call fit again to add epochs.")  # fmt: skip
         self._legs.append(leg)
-        if self._saved is None or len(self.history) <= begin:
-            self._set_schedule(n_epochs, train)
-        elif number == len(self._saved["legs"]) - 1:  # killed within this leg, or after it
-            self._set_schedule(n_epochs, train)
-            if self.scheduler is not None:
-                self.scheduler.load_state_dict(self._saved["scheduler"])
-            self.optimizer.load_state_dict(self._saved["optimizer"])  # after the scheduler, which sets lr and betas
+        del self._saved_legs[:1]
+        if not self._saved_legs:  # the last leg so far: new, or broken off within it
+            self._set_schedule(n_epochs * len(train), n_done=(len(self.history) - begin) * len(train))
+        return leg
 
-    def _set_schedule(self, n_epochs: int, train: Data) -> None:
+    def _set_schedule(self, n_steps: int, *, n_done: int) -> None:
+        """A function of the steps done alone, so that a checkpoint need not hold it."""
         self.scheduler = None
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.lr
-        if self.schedule == "one-cycle":
-            n_batches = len(train) if isinstance(train, DataLoader) else math.ceil(len(train[0]) / self.batch_size)
-            n_steps = n_epochs * n_batches
-            # A cycle starts and ends near 0: with a handful of steps it would hardly move the weights.
-            if n_steps >= MIN_STEPS_FOR_A_CYCLE:
-                self.scheduler = OneCycleLR(self.optimizer, max_lr=self.lr, total_steps=n_steps)
+        if self.schedule == "one-cycle" and n_steps >= MIN_STEPS_FOR_A_CYCLE:  # fewer would hardly move the weights
+            self.scheduler = OneCycleLR(self.optimizer, max_lr=self.lr, total_steps=n_steps, last_epoch=n_done - 1)
+        else:
+            for group in self.optimizer.param_groups:
+                group["lr"] = self.lr
 
-    def _setup(self, train: Data) -> dict[str, Any]:
+    def _setup(self, train: TensorBatches | DataLoader) -> dict[str, Any]:
         """What a checkpoint must agree in to be continued."""
+        x = train.x if isinstance(train, TensorBatches) else None
         return {
             "lr": self.lr, "schedule": self.schedule, "batch_size": self.batch_size, "seed": self.seed,
             "loss": _name(self.loss), "corrupt": _name(self.corrupt), "supervised": self.supervised,
-            "training samples": len(train.dataset) if isinstance(train, DataLoader) else len(train[0]),
+            "training samples": len(train.dataset) if x is None else len(x),
+            "training data's mean": None if x is None else f"{x.mean():.6g}",
             "parameters": {name: list(p.shape) for name, p in self.model.state_dict().items()},
+            "layers": [_name(module) for module in self.model.modules()],
         }  # fmt: skip
 
-    def _save_checkpoint(self) -> None:
+    def _save_checkpoint(self, train: TensorBatches | DataLoader) -> None:
         if self.checkpoint is None:
             return
         state = {
-            "setup": self._setup_of_run, "legs": self._legs, "rows": self.history.rows,
+            "setup": self._setup(train), "legs": self._legs, "rows": self.history.rows,
             "model": self.model.state_dict(), "optimizer": self.optimizer.state_dict(),
-            "scheduler": None if self.scheduler is None else self.scheduler.state_dict(),
-            "generator": self.generator.get_state(), "global_generator": torch.get_rng_state(),
+            "generators": [generator.get_state() for generator in self._generators(train)],
         }  # fmt: skip
-        self.checkpoint.parent.mkdir(parents=True, exist_ok=True)
         unfinished = self.checkpoint.with_name(self.checkpoint.name + ".tmp")
         torch.save(state, unfinished)
         os.replace(unfinished, self.checkpoint)  # whole or not at all: a kill while writing must lose nothing
 
-    def _load_checkpoint(self, train: Data) -> dict[str, Any] | None:
-        self._setup_of_run = self._setup(train)
+    def _load_checkpoint(self, train: TensorBatches | DataLoader) -> None:
         if self.checkpoint is None or not self.checkpoint.exists():
-            return None
+            return
         try:
-            with zipfile.ZipFile(self.checkpoint) as archive:
-                if archive.testzip():  # torch does not compare the checksums
-                    raise zipfile.BadZipFile
+            with zipfile.ZipFile(self.checkpoint) as archive:  # torch.load does not compare check sums
+                if damaged := archive.testzip():
+                    raise zipfile.BadZipFile(damaged)
             state = torch.load(self.checkpoint, map_location=self.device, weights_only=True)
-            setup = dict(state["setup"])
-        except Exception as error:  # damaged bytes raise half a dozen kinds of error
+            saved_setup, rows, legs = dict(state["setup"]), list(state["rows"]), list(state["legs"])
+        except Exception as error:  # damage shows in many ways
             raise TrainingError(f"{self.checkpoint} is no readable checkpoint. Delete it to start over.") from error
-        if different := [key for key, value in self._setup_of_run.items() if setup.get(key) != value]:
-            key = different[0]
-            raise TrainingError(f"{self.checkpoint} was made by another set-up: {key} was {setup.get(key)}, now it is "
-                                f"{self._setup_of_run[key]}. Delete it, or give this run another file.")  # fmt: skip
+        for key, value in self._setup(train).items():
+            if saved_setup.get(key) != value:
+                raise TrainingError(f"{self.checkpoint} was made by another set-up: {key} was {saved_setup.get(key)}, "
+                                    f"now it is {value}. Delete it, or give this run another file.")  # fmt: skip
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.generator.set_state(state["generator"].cpu())
-        torch.set_rng_state(state["global_generator"].cpu())
-        self.history.rows[:] = state["rows"]
-        return state
+        for generator, saved in zip(self._generators(train), state["generators"], strict=True):
+            generator.set_state(saved.cpu())
+        self.history.rows[:], self._saved_legs = rows, legs
+
+    def _generators(self, train: TensorBatches | DataLoader) -> list[torch.Generator]:
+        """Whatever random numbers an epoch draws: the order and the noise, a loader's own, dropout."""
+        return [g for g in (self.generator, train.generator, torch.default_generator) if g is not None]
 
 
-def _name(function: object) -> str:
-    return getattr(function, "__name__", type(function).__name__)
+def _name(thing: object) -> str | None:
+    return None if thing is None else getattr(thing, "__name__", type(thing).__name__)

@@ -230,3 +230,17 @@ def test_a_wrong_setting_is_an_error_not_a_traceback(monkeypatch):
     monkeypatch.setenv("COURSE_PROFILE", "fulll")
     with pytest.raises(SystemExit, match=r"COURSE_PROFILE.*fulll"):
         cli.main(["measure", "tied-halves-weights"])
+
+
+def test_missing_data_leave_an_earlier_measurement_in_the_file(small_ledger, tmp_path, monkeypatch, capsys):
+    file = tmp_path / "claims.json"
+    assert cli.main(["measure", "steady", "--seeds", "1", "--json", str(file)]) == 0
+    before = file.read_text()
+
+    def no_data(cfg, seed):
+        raise DataError("mnist is not here")
+
+    monkeypatch.setitem(cli.CLAIMS, "steady", replace(cli.CLAIMS["steady"], measure=no_data))
+    assert cli.main(["measure", "steady", "--seeds", "1", "--json", str(file)]) == 1
+    assert file.read_text() == before
+    assert "for lack of data" in capsys.readouterr().out

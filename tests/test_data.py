@@ -682,3 +682,10 @@ def test_a_failed_write_leaves_nothing_in_the_cache(tmp_path, monkeypatch):
     monkeypatch.setattr(np, "savez", full_disk)
     assert len(load_images("mnist-5k").train_images) == 4_000
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_16_bit_image_is_refused_rather_than_clipped_to_white(tmp_path):
+    Image.fromarray(np.linspace(0, 65_535, 64, dtype=np.uint16).reshape(8, 8)).save(tmp_path / "deep.png")
+    Image.new("RGB", (8, 8)).save(tmp_path / "plain.png")
+    with pytest.raises(DataError, match=r"deep\.png: more than 8 bits"):
+        image_folder(tmp_path)

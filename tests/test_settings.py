@@ -33,7 +33,7 @@ SET = {
     "COURSE_PROFILE": ("full", "profile", "full"),
     "COURSE_SEED": ("7", "seed", 7),
     "COURSE_DEVICE": ("cpu", "device", torch.device("cpu")),
-    "COURSE_DATA": (".", "data_folder", Path()),
+    "COURSE_DATA": (".", "data_folder", Path.cwd()),  # absolute: a kernel runs in another folder
     "COURSE_CACHE": ("no/such/folder/yet", "cache_folder", Path("no/such/folder/yet")),
     "COURSE_QUIET": ("1", "quiet", True),
 }

@@ -775,7 +775,7 @@ def test_data_without_a_length_are_refused(wrap):
 
 def test_a_checkpoint_of_a_run_without_noise_is_not_continued_with_noise(tmp_path):
     trainer(checkpoint=tmp_path / "c.pt").fit(images(), n_epochs=1)
-    with pytest.raises(TrainingError, match="corrupt was NoneType, now it is noise"):
+    with pytest.raises(TrainingError, match="corrupt was None, now it is noise"):
         trainer(checkpoint=tmp_path / "c.pt", corrupt=noise).fit(images(), n_epochs=1)
 
 
@@ -784,3 +784,46 @@ def test_a_batch_with_nan_is_named_by_its_number_and_its_data():
     x[17] = math.nan
     with pytest.raises(DataError, match="batch 3 of the training data contains NaN"):
         trainer().fit(DataLoader(x, batch_size=8), n_epochs=1)
+
+
+def test_a_checkpoint_is_not_continued_on_other_data_of_the_same_size(tmp_path):
+    trainer(checkpoint=tmp_path / "c.pt").fit(images(), n_epochs=1)
+    with pytest.raises(TrainingError, match="training data's mean was"):
+        trainer(checkpoint=tmp_path / "c.pt").fit(images(seed=1), n_epochs=1)
+
+
+def test_a_checkpoint_is_not_continued_with_other_layers_of_the_same_size(tmp_path):
+    trainer(checkpoint=tmp_path / "c.pt").fit(images(), n_epochs=1)
+    linear_output = DeepAutoencoder((6, 4, 2), output="linear")
+    with pytest.raises(TrainingError, match="layers"):
+        trainer(linear_output, checkpoint=tmp_path / "c.pt").fit(images(), n_epochs=1)
+
+
+def test_weights_that_the_last_step_broke_are_reported():
+    def root(output: Tensor, target: Tensor) -> Tensor:  # finite at 0, its gradient is not
+        return (output * 0).abs().sqrt().sum()
+
+    with pytest.raises(TrainingError, match=r"weights are no longer finite .* epoch 1"):
+        trainer(loss=root, batch_size=20).fit(images(), n_epochs=1)
+
+
+def test_data_of_another_precision_are_refused_with_the_cure():
+    with pytest.raises(DataError, match=r"float64; the model computes in torch\.float32 \(x\.to"):
+        trainer().fit(images().double(), n_epochs=1)
+
+
+def test_a_loader_with_a_generator_of_its_own_resumes_bit_for_bit(tmp_path):
+    def run(n_killed: int | None) -> Trainer:
+        def kill(one: Trainer) -> None:
+            if len(one.history) == n_killed:
+                raise KeyboardInterrupt
+
+        loader = DataLoader(images(), batch_size=8, shuffle=True, generator=torch.Generator().manual_seed(3))
+        one = trainer(checkpoint=tmp_path / f"{n_killed is None}.pt", callbacks=[kill])
+        one.fit(loader, n_epochs=6)
+        return one
+
+    undisturbed = run(None)
+    with pytest.raises(KeyboardInterrupt):
+        run(3)
+    assert_same_run(run(99), undisturbed)  # never killed: goes on from the file of the killed one

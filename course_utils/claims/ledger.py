@@ -71,7 +71,7 @@ _ROWS = [
         sentence="Deep is better than PCA at every code size from 2 to 64.",
         quantity="largest ratio of test errors, deep / PCA, over the code sizes", unit="ratio",
         relation="<", reference=1.0, source="equal errors", measure=run.deep_against_pca_all_sizes,
-        reproduced=("quick", "full"),
+        reproduced=("full",),
     ),
     Claim(
         id="start-decides", system="S3",

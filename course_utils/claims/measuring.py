@@ -158,7 +158,9 @@ def save_results(results: Sequence[Result], path: Path) -> None:
     merged.update({(r.id, r.profile): asdict(r) for r in results})
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(path.name + ".tmp")
-    unfinished.write_text(json.dumps(list(merged.values()), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    unfinished.write_text(
+        json.dumps(list(merged.values()), indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8"
+    )
     os.replace(unfinished, path)
 
 

@@ -212,8 +212,10 @@ class WidgetView:
         return box["width"], box["height"]
 
     def is_cut_off(self) -> bool:
-        """Whether it is wider than the notebook's column, so that one would have to scroll sideways."""
-        return self.box.evaluate("box => box.scrollWidth > box.clientWidth")
+        """Whether a part of it is wider than its frame, so that one would have to scroll sideways."""
+        return self.box.evaluate(
+            "box => [box, ...box.querySelectorAll('.widget-box')].some(part => part.scrollWidth > part.clientWidth + 1)"
+        )
 
     def errors(self) -> str:
         """The text of the Output below the picture: empty where all is well."""

@@ -208,6 +208,8 @@ class TestPCA(EveryNotebook):
         for rows, columns in (*after.panels[1:], after.plot):
             assert changed[rows, columns].mean() > 0.001
         assert after.x_of_points(COLOURS[1]) > before.x_of_points(COLOURS[1])  # the point on the curve went right
+        explorer.slider("k").to_start()
+        assert not explorer.picture().changed_from(before).any()  # nothing of the other pictures is left
 
     def test_the_curve_and_all_pictures_change_with_the_digit(self, explorer):
         explorer.slider("k").press("PageUp")
@@ -324,7 +326,9 @@ class TestDeepAutoencoder(EveryNotebook):
         for rows, columns in (*after.panels[1:], after.plot):
             assert changed[rows, columns].mean() > 0.001
         for colour in METHOD_COLOURS.values():
-            assert after.x_of_points(colour) != before.x_of_points(colour)
+            assert after.x_of_points(colour) > before.x_of_points(colour)
+        explorer.slider("code size").to_start()
+        assert not explorer.picture().changed_from(before).any()
 
     def check_walk(self, walk, gallery, *, a, b, t):
         """The mixed pixels are those of digits a and b at t, and the distance is that of the two pictures shown."""
@@ -368,6 +372,8 @@ class TestDeepAutoencoder(EveryNotebook):
         assert 0 < changed[rows, columns].mean() < 0.05  # the marker left one place for another
         for rows, columns in after.panels[1:]:
             assert changed[rows, columns].mean() > 0.01
+        walk.slider("t").to_start()
+        assert not walk.picture().changed_from(before).any()
 
     def test_a_drag_with_the_mouse_ends_at_the_slider_s_value(self, walk, gallery):
         walk.slider("t").drag(to=0.7)
