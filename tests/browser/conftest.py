@@ -211,10 +211,12 @@ class WidgetView:
         box = self.image.bounding_box()
         return box["width"], box["height"]
 
-    def is_cut_off(self) -> bool:
-        """Whether a part of it is wider than its frame, so that one would have to scroll sideways."""
+    def parts_cut_off(self) -> list[str]:
+        """The parts of it that are wider than their frame, by more than ipywidgets' own margins of 2 pixels."""
         return self.box.evaluate(
-            "box => [box, ...box.querySelectorAll('.widget-box')].some(part => part.scrollWidth > part.clientWidth + 1)"
+            "box => [box, ...box.querySelectorAll('.widget-box')]"
+            ".filter(part => part.scrollWidth > part.clientWidth + 4)"
+            ".map(part => `${part.className}: ${part.scrollWidth} pixels in ${part.clientWidth}`)"
         )
 
     def errors(self) -> str:

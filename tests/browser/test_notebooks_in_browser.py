@@ -80,12 +80,12 @@ class EveryNotebook:
             widget = notebook.widget(class_name)
             height, width, _ = widget.picture().rgb.shape
             assert widget.shown_size() == pytest.approx((width, height), abs=1)
-            assert not widget.is_cut_off()
+            assert widget.parts_cut_off() == []
             with notebook.window(width=900):
+                widget.screenshot(f"{class_name}_narrow")
                 shown_width, shown_height = widget.shown_size()
                 assert shown_width / shown_height == pytest.approx(width / height, rel=0.02)
-                assert not widget.is_cut_off()
-                widget.screenshot(f"{class_name}_narrow")
+                assert widget.parts_cut_off() == []
 
     def test_each_key_press_on_a_slider_brings_a_new_picture_soon(self, notebook):
         for class_name, descriptions in self.WIDGETS.items():
@@ -128,10 +128,11 @@ def pca(digits: ImageData) -> tuple[np.ndarray, np.ndarray]:
     return mean, vectors.T[::-1]
 
 
-def two_of_each_class(digits: ImageData) -> np.ndarray:
-    """The first two test images of each class, `(10, 2, 784)`."""
+@pytest.fixture(scope="module")
+def gallery(digits: ImageData) -> np.ndarray:
+    """Digits to choose from: the first test image of each class, 0 to 9, then the second ones, `(20, 784)`."""
     x, labels = digits.test_images.flatten(1).double().numpy(), digits.test_labels.numpy()
-    return np.stack([x[labels == digit][:2] for digit in range(10)])
+    return np.concatenate([[x[labels == digit][nth] for digit in range(10)] for nth in (0, 1)])
 
 
 def restored(x: np.ndarray, pca: tuple[np.ndarray, np.ndarray], *, k: int) -> np.ndarray:
@@ -155,10 +156,6 @@ def greys(x: np.ndarray) -> np.ndarray:
 class TestPCA(EveryNotebook):
     NOTEBOOK = "01_pca"
     WIDGETS: ClassVar = {"PCAExplorer": ("digit no.", "k")}
-
-    @pytest.fixture
-    def gallery(self, digits):
-        return two_of_each_class(digits).swapaxes(0, 1).reshape(20, 784)  # ten classes, then ten again
 
     @pytest.fixture
     def explorer(self, notebook):
@@ -267,10 +264,6 @@ class TestDeepAutoencoder(EveryNotebook):
     NOTEBOOK = "02_deep_autoencoder"
     WIDGETS: ClassVar = {"CodeSizeExplorer": ("digit no.", "code size"), "WalkExplorer": ("from no.", "to no.", "t")}
     CODE_SIZES = (2, 4, 8, 16, 32, 64)
-
-    @pytest.fixture
-    def gallery(self, digits):
-        return two_of_each_class(digits).reshape(20, 784)  # 0, 0, 1, 1, …
 
     @pytest.fixture
     def explorer(self, notebook):
