@@ -109,8 +109,8 @@ class PCAExplorer(LiveFigure):
         centred = (self._x - self._mean).square().sum(1, keepdim=True)
         # Orthonormal components: each takes its squared coordinate off the error (Pythagoras).
         self._errors_by_k = torch.cat([centred, centred - self._z.square().cumsum(1)], dim=1).clamp(min=0)
-        self.digit = ipywidgets.IntSlider(0, 0, n - 1, description="digit no.")
-        self.k = ipywidgets.IntSlider(min(k, k_max), 0, k_max, description="k")
+        self.digit = ipywidgets.IntSlider(0, 0, n - 1, description="digit no.", layout={"width": "280px"})
+        self.k = ipywidgets.IntSlider(min(k, k_max), 0, k_max, description="k", layout={"width": "440px"})
 
         figure = Figure(figsize=(9.6, 2.9), dpi=90, layout="constrained")
         axes = figure.subplots(1, 4, width_ratios=(1, 1, 1, 1.9))
@@ -157,8 +157,10 @@ class CodeSizeExplorer(LiveFigure):
             name: torch.stack([sse_of_each_image(by_size[k], images) for k in sizes])
             for name, by_size in reconstructions.items()
         }
-        self.digit = ipywidgets.IntSlider(0, 0, len(images) - 1, description="digit no.")
-        self.size = ipywidgets.SelectionSlider(options=sizes, value=sizes[len(sizes) // 2], description="code size")
+        self.digit = ipywidgets.IntSlider(0, 0, len(images) - 1, description="digit no.", layout={"width": "280px"})
+        self.size = ipywidgets.SelectionSlider(
+            options=sizes, value=sizes[len(sizes) // 2], description="code size", layout={"width": "440px"}
+        )
 
         n_pictures, shape = 1 + len(reconstructions), images.shape[-2:]
         figure = Figure(figsize=(9.6, 2.9), dpi=90, layout="constrained")
@@ -205,9 +207,9 @@ class WalkExplorer(LiveFigure):
         self._images, self._codes, self._shape = images, encode_all(model, images), images.shape[-2:]
         self._decode: Callable[[Tensor], Tensor] = lambda z: decode_all(model, z)
         n = len(images)
-        self.start = ipywidgets.IntSlider(start, 0, n - 1, description="from no.")
-        self.end = ipywidgets.IntSlider(end, 0, n - 1, description="to no.")
-        self.t = ipywidgets.FloatSlider(0.5, min=0, max=1, step=0.02, description="t")
+        self.start = ipywidgets.IntSlider(start, 0, n - 1, description="from no.", layout={"width": "250px"})
+        self.end = ipywidgets.IntSlider(end, 0, n - 1, description="to no.", layout={"width": "250px"})
+        self.t = ipywidgets.FloatSlider(0.5, min=0, max=1, step=0.02, description="t", layout={"width": "340px"})
 
         figure = Figure(figsize=(9.6, 2.2), dpi=90, layout="constrained")
         grid = figure.subplot_mosaic([["strip", "pixel", "code"]], width_ratios=(3.4, 1, 1))
