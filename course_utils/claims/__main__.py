@@ -103,8 +103,8 @@ def _table(path: Path) -> str:
             reference = "–" if result.reference is None else f"{result.relation} {result.reference:.2f} ({row.source})"
             lines.append(
                 f"| {row.system} | {row.sentence} `{row.id}` | {row.quantity}, {row.unit} "
-                f"| {result.profile}, {result.data} | {value} | {html.escape(reference)} "
-                f"| **{result.verdict}**: {html.escape(result.reason)} |"
+                f"| {result.profile}, {result.data} | {value} | {html.escape(reference, quote=False)} "
+                f"| **{result.verdict}**: {html.escape(result.reason, quote=False)} |"
             )
     return "\n".join(lines) + "\n"
 
