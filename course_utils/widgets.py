@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import io
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -44,7 +45,7 @@ class LiveFigure(ipywidgets.VBox):
             artist.set_animated(True)
         self._canvas.draw()
         self._background = self._canvas.copy_from_bbox(figure.bbox)
-        self.picture = ipywidgets.Image(format="png", layout={"width": f"{figure.bbox.width:.0f}px"})
+        self.picture = ipywidgets.Image(format="png", layout={"width": f"{figure.bbox.width:.0f}px", "margin": "0"})
         self.readout = ipywidgets.HTML()
         self.errors = ipywidgets.Output()
         self.refresh()
@@ -79,7 +80,7 @@ class LiveFigure(ipywidgets.VBox):
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
         """The live view for a front end with a kernel, and the picture as it stands for one without (GitHub)."""
         bundle = super()._repr_mimebundle_(**kwargs) or {}
-        text = " ".join(self.readout.value.split())
+        text = re.sub(r"<[^>]+>", "", self.readout.value)  # read aloud by a screen reader
         still = {
             "text/plain": f"{type(self).__name__}: {text}",
             "image/png": base64.b64encode(self._png(optimize=True)).decode(),
@@ -96,7 +97,7 @@ class PCAExplorer(LiveFigure):
     """
 
     def __init__(self, images: Tensor, *, mean: Tensor, components: Tensor, k: int = 10) -> None:
-        n, _, h, w = images.shape
+        n, h, w = _grey_shape(images)
         k_max = len(components)
         if mean.numel() != h * w or components.shape[1] != h * w:
             raise ValueError(
@@ -149,6 +150,9 @@ class CodeSizeExplorer(LiveFigure):
     """
 
     def __init__(self, images: Tensor, reconstructions: Mapping[str, Mapping[int, Tensor]]) -> None:
+        _grey_shape(images)
+        if not reconstructions:
+            raise ValueError("There is no method to compare: reconstructions is empty.")
         sizes = sorted(next(iter(reconstructions.values())))
         if any(sorted(by_size) != sizes for by_size in reconstructions.values()):
             raise ValueError("Every method needs reconstructions for the same code sizes.")
@@ -204,9 +208,9 @@ class WalkExplorer(LiveFigure):
     N_STEPS = 8
 
     def __init__(self, model: torch.nn.Module, images: Tensor, *, start: int = 0, end: int = 1) -> None:
-        self._images, self._codes, self._shape = images, encode_all(model, images), images.shape[-2:]
+        n, *self._shape = _grey_shape(images)
+        self._images, self._codes = images, encode_all(model, images)
         self._decode: Callable[[Tensor], Tensor] = lambda z: decode_all(model, z)
-        n = len(images)
         self.start = ipywidgets.IntSlider(start, 0, n - 1, description="from no.", layout={"width": "250px"})
         self.end = ipywidgets.IntSlider(end, 0, n - 1, description="to no.", layout={"width": "250px"})
         self.t = ipywidgets.FloatSlider(0.5, min=0, max=1, step=0.02, description="t", layout={"width": "340px"})
@@ -235,6 +239,15 @@ class WalkExplorer(LiveFigure):
         self._marker.set_data([(self.N_STEPS * t + 0.5) * w - 0.5] * 2, [-0.5, 2 * h - 0.5])
         distance = (pixels[-1] - decoded[-1]).square().sum().item()
         return f"t = {t:.2f}: the two pictures at t are <b>{distance:.2f}</b> apart (squared difference, summed)"
+
+
+def _grey_shape(images: Tensor) -> tuple[int, int, int]:
+    """`(n, h, w)` of grey images; ValueError for anything else."""
+    if images.ndim != 4 or images.shape[1] != 1 or not len(images):
+        raise ValueError(
+            f"This widget shows grey images, (n, 1, h, w) with n of at least 1, not {tuple(images.shape)}."
+        )
+    return len(images), images.shape[2], images.shape[3]
 
 
 def _picture(

@@ -118,3 +118,12 @@ def test_figures_of_the_readme_are_those_of_the_notebooks(tmp_path, monkeypatch)
     monkeypatch.setattr(tool, "ROOT", tmp_path)
     tool.write_figures()
     assert {name: (tmp_path / "figures" / name).read_bytes() for name in tool.FIGURES} == stored
+
+
+def test_an_error_inside_a_widget_fails_the_run(tmp_path, capsys):
+    """Neither nbclient nor the cell notices it."""
+    code = "import ipywidgets\nout = ipywidgets.Output()\nwith out:\n    1 / 0\nout"
+    path = tmp_path / "hidden.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)]), path)
+    assert not tool.run(path, store=False)
+    assert "ZeroDivisionError" in capsys.readouterr().err

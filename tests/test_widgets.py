@@ -314,3 +314,19 @@ def test_walk_explorer_leaves_the_model_in_its_mode():
     model = DeepAutoencoder((30, 3)).train()
     WalkExplorer(model, torch.rand(2, 1, 6, 5))
     assert model.training
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 8, 8), (0, 1, 8, 8), (2, 8, 8)])
+def test_images_that_are_not_grey_are_refused_by_every_widget(shape):
+    images, grey = torch.zeros(shape), torch.zeros(2, 1, 8, 8)
+    with pytest.raises(ValueError, match="grey images"):
+        PCAExplorer(images, mean=torch.zeros(64), components=torch.eye(64)[:3])
+    with pytest.raises(ValueError, match="grey images"):
+        CodeSizeExplorer(images, {"PCA": {2: grey}})
+    with pytest.raises(ValueError, match="grey images"):
+        WalkExplorer(torch.nn.Identity(), images)
+
+
+def test_a_comparison_of_nothing_is_refused():
+    with pytest.raises(ValueError, match="no method"):
+        CodeSizeExplorer(torch.zeros(2, 1, 8, 8), {})

@@ -151,8 +151,8 @@ def run(path: Path, *, store: bool, timeout: int = 3_600) -> bool:
     except CellExecutionError as error:
         print(f"{path.name}: a cell failed; the stored file was left as it was\n{error}", file=sys.stderr)
         return False
-    for model in client.widget_state.values():  # an error in an Output widget does not fail its cell
-        for output in model.get("state", {}).get("outputs", ()):
+    for state in client.widget_state.values():  # an error in an Output widget does not fail its cell
+        for output in state.get("outputs", ()):
             if output.get("output_type") == "error":
                 print(f"{path.name}: error in a widget: {output['ename']}: {output['evalue']}", file=sys.stderr)
                 return False
