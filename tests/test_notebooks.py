@@ -127,3 +127,10 @@ def test_an_error_inside_a_widget_fails_the_run(tmp_path, capsys):
     nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)]), path)
     assert not tool.run(path, store=False)
     assert "ZeroDivisionError" in capsys.readouterr().err
+
+
+def test_text_printed_in_pieces_is_stored_as_one():
+    cell = nbformat.v4.new_code_cell("…")
+    cell.outputs = [nbformat.v4.new_output("stream", name="stdout", text=text) for text in ("one\n", "two\n")]
+    notebook = tool.normalise(nbformat.v4.new_notebook(cells=[cell]))
+    assert [output.text for output in notebook.cells[0].outputs] == ["one\ntwo\n"]

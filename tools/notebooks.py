@@ -53,8 +53,19 @@ def normalise(notebook: NotebookNode) -> NotebookNode:
         for key in ("execution", "ExecuteTime", "collapsed", "scrolled"):
             cell.metadata.pop(key, None)
         if cell.cell_type == "code":
-            cell.outputs = [output for output in map(_stored_form, cell.outputs) if output is not None]
+            cell.outputs = _joined([output for output in map(_stored_form, cell.outputs) if output is not None])
     return notebook
+
+
+def _joined(outputs: list[NotebookNode]) -> list[NotebookNode]:
+    """Printed text arrives in pieces, cut by the clock; stored, it is one piece."""
+    joined: list[NotebookNode] = []
+    for output in outputs:
+        if joined and output.output_type == joined[-1].output_type == "stream" and output.name == joined[-1].name:
+            joined[-1].text += output.text
+        else:
+            joined.append(output)
+    return joined
 
 
 def _stored_form(output: NotebookNode) -> NotebookNode | None:
