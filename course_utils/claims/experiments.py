@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
+from typing import Any
 
 import torch
 from sklearn.decomposition import PCA
@@ -11,7 +13,7 @@ from torch import Tensor
 from course_utils.claims.measuring import Measurement
 from course_utils.data import ImageData, load_images
 from course_utils.metrics import count_parameters, principal_angles_deg, sse_per_image
-from course_utils.models import DeepAutoencoder, DenseAutoencoder, LinearAutoencoder
+from course_utils.models import DeepAutoencoder, LinearAutoencoder
 from course_utils.settings import Settings
 from course_utils.training import Trainer
 
@@ -37,21 +39,24 @@ def pca_test_sse(data: ImageData, n_codes: int) -> float:
     return sse_per_image(x_hat, x_test).item()
 
 
-def trained(model: DenseAutoencoder, data: ImageData, *, n_epochs: int, seed: int, **options: int) -> dict[str, float]:
-    """Train and return the train and test SSE per image, both with the final weights."""
-    trainer = Trainer(model, seed=seed, **options)
+def trained(
+    data: ImageData, sizes: Sequence[int], *, seed: int, n_epochs: int, batch_size: int,
+    freeze_encoder: bool = False, **options: Any,
+) -> dict[str, float]:  # fmt: skip
+    """Build a DeepAutoencoder from the seed and train it: train and test SSE per image, both with the final weights."""
+    torch.manual_seed(seed)
+    model = DeepAutoencoder(sizes, mean=data.train_images.mean(0), **options)
+    model.encoder.requires_grad_(not freeze_encoder)
+    trainer = Trainer(model, batch_size=batch_size, seed=seed)
     trainer.fit(data.train_images, n_epochs=n_epochs)
     return {"train": trainer.evaluate(data.train_images), "test": trainer.evaluate(data.test_images)}
 
 
-@cache  # three claims look at the same trained nets
-def deep_net(cfg: Settings, seed: int, *, tied: bool = False, start: str = "he") -> dict[str, float]:
+@cache  # four claims look at the same trained nets
+def deep_net(cfg: Settings, seed: int, *, tied: bool = False) -> dict[str, float]:
     """Train and test SSE of 784-1000-500-250-30. Quick: 15 epochs in batches of 100; full: 30 in batches of 250."""
-    data = digits(cfg)
-    torch.manual_seed(seed)
-    model = DeepAutoencoder(DEEP_SIZES, tied=tied, start=start, mean=data.train_images.mean(0))
     n_epochs, batch_size = cfg.pick(quick=(15, 100), full=(30, 250))
-    return trained(model, data, n_epochs=n_epochs, batch_size=batch_size, seed=seed)
+    return trained(digits(cfg), DEEP_SIZES, tied=tied, n_epochs=n_epochs, batch_size=batch_size, seed=seed)
 
 
 @cache  # four claims look at the same nets
@@ -78,14 +83,14 @@ def principal_axes(cfg: Settings) -> Tensor:
 
 def halves_train_together(cfg: Settings, seed: int) -> Measurement:
     """A decoder trained behind an encoder that stays random, against both trained together; 784-256-10."""
-    data, result = digits(cfg), {}
-    for frozen in (True, False):
-        torch.manual_seed(seed)
-        model = DeepAutoencoder((784, 256, 10), mean=data.train_images.mean(0))
-        model.encoder.requires_grad_(not frozen)
-        n_epochs = cfg.pick(quick=10, full=5)
-        result[frozen] = trained(model, data, n_epochs=n_epochs, batch_size=100, seed=seed)["test"]
-    return Measurement(result[True], result[False], data.name)
+    data, n_epochs = digits(cfg), cfg.pick(quick=10, full=5)
+    sse = {
+        frozen: trained(data, (784, 256, 10), freeze_encoder=frozen, n_epochs=n_epochs, batch_size=100, seed=seed)[
+            "test"
+        ]
+        for frozen in (True, False)
+    }
+    return Measurement(sse[True], sse[False], data.name)
 
 
 def pca30_mnist_sse(cfg: Settings, seed: int) -> Measurement:
@@ -135,12 +140,12 @@ def deep_against_published(cfg: Settings, seed: int) -> Measurement:
 
 def deep_against_pca_all_sizes(cfg: Settings, seed: int) -> Measurement:
     """The largest ratio deep / PCA over the code sizes: below 1, deep is better at every one."""
-    data, deep = digits(cfg), []
+    data = digits(cfg)
     n_epochs, batch_size = cfg.pick(quick=(15, 100), full=(5, 250))
-    for n_codes in CODE_SIZES:
-        torch.manual_seed(seed)
-        model = DeepAutoencoder((*DEEP_SIZES[:-1], n_codes), mean=data.train_images.mean(0))
-        deep.append(trained(model, data, n_epochs=n_epochs, batch_size=batch_size, seed=seed)["test"])
+    deep = [
+        trained(data, (*DEEP_SIZES[:-1], k), n_epochs=n_epochs, batch_size=batch_size, seed=seed)["test"]
+        for k in CODE_SIZES
+    ]
     pca = [pca_test_sse(data, n_codes) for n_codes in CODE_SIZES]
     series = {"code size": CODE_SIZES, "deep": deep, "PCA": pca}
     return Measurement(max(d / p for d, p in zip(deep, pca, strict=True)), data=data.name, series=series)
@@ -148,13 +153,13 @@ def deep_against_pca_all_sizes(cfg: Settings, seed: int) -> Measurement:
 
 def start_decides(cfg: Settings, seed: int) -> Measurement:
     """torch's starting values against He's, after the same few epochs."""
-    data, result = digits(cfg), {}
-    for start in ("torch", "he"):
-        torch.manual_seed(seed)
-        model = DeepAutoencoder(DEEP_SIZES, start=start, mean=data.train_images.mean(0))
-        n_epochs, batch_size = cfg.pick(quick=(8, 100), full=(3, 250))
-        result[start] = trained(model, data, n_epochs=n_epochs, batch_size=batch_size, seed=seed)["test"]
-    return Measurement(result["torch"], result["he"], data.name)
+    data = digits(cfg)
+    n_epochs, batch_size = cfg.pick(quick=(8, 100), full=(3, 250))
+    sse = {
+        start: trained(data, DEEP_SIZES, start=start, n_epochs=n_epochs, batch_size=batch_size, seed=seed)["test"]
+        for start in ("torch", "he")
+    }
+    return Measurement(sse["torch"], sse["he"], data.name)
 
 
 def tied_parameters(cfg: Settings, seed: int) -> Measurement:
