@@ -5,9 +5,12 @@ Those that serve as a training loss are differentiable and return a scalar tenso
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from scipy.linalg import subspace_angles
+from scipy.stats import bootstrap
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -43,6 +46,18 @@ def bce_nats_per_image(x_hat: Tensor, x: Tensor) -> Tensor:
     return F.binary_cross_entropy(x_hat, x, reduction="sum") / len(x)
 
 
+def word_nats_per_document(log_probabilities: Tensor, counts: Tensor) -> Tensor:
+    """Cross-entropy in nats between a document's word frequencies and the predicted ones, mean over documents.
+
+    log_probabilities: `(n, n_words)`, a softmax's logarithm; counts: `(n, n_words)`, weights ≥ 0, divided by their sum
+    here. Per word of a document: a uniform guess has ln(n_words). A document without a word counts 0.
+    Hinton & Salakhutdinov, Science 313:504 (2006), supporting text.
+    """
+    _check_shapes(log_probabilities, counts)
+    frequencies = counts / counts.sum(dim=1, keepdim=True).clamp(min=torch.finfo(counts.dtype).tiny)
+    return -(frequencies * log_probabilities).sum() / len(counts)
+
+
 def principal_angles_deg(a: Tensor | np.ndarray, b: Tensor | np.ndarray) -> np.ndarray:
     """Angles between two subspaces in degrees, largest first: 0 where they share a direction, 90 where orthogonal.
 
@@ -57,6 +72,72 @@ def principal_angles_deg(a: Tensor | np.ndarray, b: Tensor | np.ndarray) -> np.n
 def count_parameters(model: torch.nn.Module) -> int:
     """Trainable numbers in a model; a weight that two layers share counts once."""
     return sum(p.numel() for p in model.parameters() if p.requires_grad)
+
+
+# ----------------------------------------------------------------------------------------------------------- retrieval
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean over queries, with its 95 % interval: from low to high."""
+
+    value: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
+
+
+@dataclass(frozen=True, eq=False)
+class Precision(Estimate):
+    """Precision at k, the share of right answers among the first k, and its interval over the queries.
+
+    of_each_query: `(n_queries,)` in [0, 1], which `paired_difference` compares query by query.
+    """
+
+    k: int
+    of_each_query: np.ndarray
+
+
+def precision_at_k(found_labels: Tensor, query_labels: Tensor, *, k: int, seed: int = 0) -> Precision:
+    """Share of the first k results that have the query's label, mean over queries, with its 95 % interval.
+
+    found_labels: `(n_queries, at least k)`, labels of the results, the nearest first, the query itself not among them;
+    query_labels: `(n_queries,)`. The interval is a bootstrap over the queries: what other queries would have given.
+    Raises ValueError: fewer than k results, no query, shapes that do not fit.
+    """
+    if found_labels.ndim != 2 or query_labels.shape != found_labels.shape[:1]:
+        raise ValueError(f"found_labels is {tuple(found_labels.shape)} for {tuple(query_labels.shape)} query_labels; "
+                         f"they must be (n_queries, n_results) and (n_queries,).")  # fmt: skip
+    if not len(query_labels):
+        raise ValueError("There is no query to take the precision of.")
+    if not 1 <= k <= found_labels.shape[1]:
+        raise ValueError(f"k is {k}, with {found_labels.shape[1]} results a query; it must be from 1 to that.")
+    hits = (found_labels[:, :k] == query_labels[:, None]).double().mean(dim=1).cpu().numpy()
+    mean = _bootstrap(hits, seed)
+    return Precision(mean.value, mean.low, mean.high, k, hits)
+
+
+def paired_difference(a: Precision, b: Precision, *, seed: int = 0) -> Estimate:
+    """a − b on the same queries, mean with its 95 % bootstrap interval: above 0 throughout, a is better.
+
+    Paired: how hard a query is cancels out, so the interval is much narrower than those of a and b suggest.
+    """
+    if a.of_each_query.shape != b.of_each_query.shape or a.k != b.k:
+        raise ValueError(f"Only precisions on the same queries and at the same k can be paired; these are on "
+                         f"{len(a.of_each_query)} and {len(b.of_each_query)} queries, at {a.k} and {b.k}.")  # fmt: skip
+    return _bootstrap(a.of_each_query - b.of_each_query, seed)
+
+
+def _bootstrap(values: np.ndarray, seed: int) -> Estimate:
+    mean = float(values.mean())
+    if np.ptp(values) == 0:  # also a single query: resampling gives the same again
+        return Estimate(mean, mean, mean)
+    interval = bootstrap(
+        (values,), np.mean, n_resamples=2_000, method="percentile", batch=200, rng=np.random.default_rng(seed)
+    ).confidence_interval
+    return Estimate(mean, float(interval.low), float(interval.high))
 
 
 def _check_shapes(x_hat: Tensor, x: Tensor) -> None:

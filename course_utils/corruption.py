@@ -1,0 +1,58 @@
+"""Clean x → noisy x. Each function here makes a corruption for `Trainer(corrupt=…)`: `f(x, generator)` → noisy x.
+
+The generator is explicit, so that the same noise can be had again; x is never changed in place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+Corruption = Callable[[Tensor, torch.Generator], Tensor]
+
+
+def masking(share: float) -> Corruption:
+    """Sets each number of x to 0 with probability `share`, whatever its shape (Vincent et al. 2008).
+
+    On pixels it hides some of the picture, on word counts some of the words. Raises ValueError unless 0 <= share < 1.
+    """
+    if not 0 <= share < 1:
+        raise ValueError(f"share is {share}; it must be at least 0 and below 1 (at 1 nothing would be left).")
+
+    def mask(x: Tensor, generator: torch.Generator) -> Tensor:
+        keep = torch.rand(x.shape, generator=generator) >= share
+        return x * keep.to(x.device)
+
+    return _named(mask, f"masking({share})")
+
+
+def shifting(max_pixels: int) -> Corruption:
+    """Moves each image by a whole number of pixels, drawn for each from −max_pixels to max_pixels in both directions.
+
+    x: `(n, c, h, w)`. What moves in is 0, what moves out is lost. Raises ValueError for a shift of the image's size.
+    """
+    if max_pixels < 0:
+        raise ValueError(f"max_pixels is {max_pixels}; it must be at least 0.")
+
+    def shift(x: Tensor, generator: torch.Generator) -> Tensor:
+        if x.ndim != 4 or min(x.shape[-2:]) <= max_pixels:
+            raise ValueError(
+                f"shifting({max_pixels}) takes (n, c, h, w) images larger than that, not {tuple(x.shape)}."
+            )
+        n, _, h, w = x.shape
+        dy, dx = torch.randint(-max_pixels, max_pixels + 1, (2, n, 1), generator=generator).to(x.device)
+        rows = torch.arange(h, device=x.device) - dy + max_pixels  # (n, h): where each row of the result comes from
+        columns = torch.arange(w, device=x.device) - dx + max_pixels
+        padded = torch.nn.functional.pad(x, [max_pixels] * 4)
+        image = torch.arange(n, device=x.device)
+        return padded[image[:, None, None], :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2).contiguous()
+
+    return _named(shift, f"shifting({max_pixels})")
+
+
+def _named(corruption: Corruption, name: str) -> Corruption:
+    """A checkpoint remembers by the name which noise it was made with."""
+    corruption.__name__ = name
+    return corruption

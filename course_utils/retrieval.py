@@ -1,0 +1,335 @@
+"""Codes of a whole set, and the nearest neighbours among them: exact by default, faiss for millions where installed."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+from torch import Tensor, nn
+
+from course_utils.models import encode_all
+
+Metric = Literal["cosine", "inner product", "euclidean", "hamming"]
+METRICS = ("cosine", "inner product", "euclidean", "hamming")
+Vectors = Tensor | np.ndarray | sp.csr_array | sp.csr_matrix
+
+SCORES_AT_ONCE = 20_000_000  # a block of queries × collection: 80 MB
+FEW_FEATURES = 16  # so many differences are quickly taken one by one: no two large numbers are subtracted
+BLOCK = 256  # collection vectors whose best score is looked at before the scores themselves
+FAISS_FROM = 200_000  # vectors: below, an exact search answers within milliseconds anyway
+
+
+class SearchError(ValueError):
+    """A collection or a query that cannot be searched; the message names what was wrong and what to do."""
+
+
+@dataclass(frozen=True, eq=False)
+class Neighbours:
+    """What a search found. indices: `(n_queries, k)` int64, places in the collection, the nearest first.
+
+    scores: `(n_queries, k)` float32: similarities for cosine and inner product, distances for Euclidean, bits that
+    differ for Hamming.
+    """
+
+    indices: Tensor
+    scores: Tensor
+
+
+def encode_dataset(model: nn.Module, data: Vectors, *, batch_size: int = 1_000) -> Tensor:
+    """Codes `(n, n_codes)` of a whole set, on the CPU: any model with `encode`; in batches, so that memory is bounded.
+
+    data: images or vectors as a tensor, an array, or a sparse matrix, of which one batch at a time is made dense.
+    """
+    n = data.shape[0]
+    if not n:
+        raise SearchError(f"There is nothing to encode: the data have shape {tuple(data.shape)}.")
+    codes = []
+    for start in range(0, n, batch_size):
+        batch = data[start : start + batch_size]
+        batch = batch.toarray() if sp.issparse(batch) else batch
+        codes.append(encode_all(model, torch.as_tensor(batch)))
+    return torch.cat(codes)
+
+
+class SearchIndex:
+    """A collection of vectors, and for a query the k that are nearest to it.
+
+    metric: "cosine" and "inner product" (dense or sparse vectors; larger is nearer), "euclidean", or "hamming" (for
+    booleans, kept as packed bits). backend: "exact"; "faiss", which looks at a part of the collection and may miss a
+    neighbour (bits: all of it); "auto": faiss where it is installed and the collection has 200,000 vectors or more.
+    """
+
+    def __init__(self, metric: Metric = "cosine", *, backend: Literal["auto", "exact", "faiss"] = "auto") -> None:
+        if metric not in METRICS:
+            raise SearchError(f"metric is {metric!r}; it must be one of {', '.join(METRICS)}.")
+        if backend not in ("auto", "exact", "faiss"):
+            raise SearchError(f"backend is {backend!r}; it must be auto, exact or faiss.")
+        if backend == "faiss" and not _has_faiss():
+            raise SearchError("backend='faiss' needs the package faiss: pip install faiss-cpu; or use backend='exact'.")
+        self.metric, self._backend = metric, backend
+        self._parts: list[Any] = []
+        self._stored: Any = None  # all parts as one, made at the first search after an add
+        self._faiss: Any = None
+        self.n_features = 0
+
+    def __len__(self) -> int:
+        return sum(part.shape[0] for part in self._parts)
+
+    def __repr__(self) -> str:
+        return f"SearchIndex of {len(self):,} vectors of {self.n_features} numbers, {self.metric}, {self.backend}"
+
+    @property
+    def backend(self) -> str:
+        """What answers a search now: "exact" or "faiss"."""
+        if self._backend != "auto":
+            return self._backend
+        sparse = any(sp.issparse(part) for part in self._parts)
+        return "faiss" if len(self) >= FAISS_FROM and not sparse and _has_faiss() else "exact"
+
+    def add(self, vectors: Vectors) -> SearchIndex:
+        """Put vectors `(n, n_features)` behind those that are there; returns the index.
+
+        Raises SearchError: none, another number of features, NaN, anything but booleans for Hamming.
+        """
+        rows = self._checked(vectors, "The vectors to add")
+        if not rows.shape[0]:
+            raise SearchError(f"There is nothing to add: the vectors have shape {tuple(rows.shape)}.")
+        if self._parts and sp.issparse(rows) != sp.issparse(self._parts[0]):
+            raise SearchError("A collection is sparse or dense: these vectors are the other kind.")
+        if not self._parts:
+            self.n_features = rows.shape[1]
+        self._parts.append(np.packbits(rows, axis=1) if self.metric == "hamming" else self._scaled(rows))
+        self._stored = self._faiss = None
+        return self
+
+    def search(self, queries: Vectors, k: int = 10, *, own: Tensor | np.ndarray | None = None) -> Neighbours:
+        """The k nearest of the collection for each of `(n_queries, n_features)` queries.
+
+        own: `(n_queries,)`, for queries that are in the collection themselves: the place of each, which is never among
+        its results. Raises SearchError: an empty collection, k out of its range, queries of another kind.
+        """
+        if not self._parts:
+            raise SearchError("The index is empty: add(vectors) first.")
+        rows = self._checked(queries, "The queries")
+        n_others = len(self) - (own is not None)
+        if not 1 <= k <= n_others:
+            raise SearchError(f"k is {k}; there are {n_others:,} vectors to find, so it must be from 1 to that.")
+        own = None if own is None else np.asarray(own, dtype=np.int64)
+        if own is not None and (own.shape != (rows.shape[0],) or own.min() < 0 or own.max() >= len(self)):
+            raise SearchError(f"own must name a place in the collection, 0 to {len(self) - 1}, for each of the "
+                              f"{rows.shape[0]} queries; its shape is {own.shape}.")  # fmt: skip
+        if self._stored is None:
+            self._stored = self._joined()
+        if self.backend == "faiss":
+            return self._search_faiss(rows, k, own)
+        if self.metric == "hamming":
+            return self._search_bits(rows, k, own)
+        return self._search_dense(rows, k, own)
+
+    # ------------------------------------------------------------------------------------------------ exact, in blocks
+
+    def _search_dense(self, queries: Any, k: int, own: np.ndarray | None) -> Neighbours:
+        queries, found = self._scaled(queries), []
+        for rows in self._blocks(queries.shape[0]):
+            scores = self._scores(queries[rows])
+            if own is not None:
+                scores[torch.arange(len(scores)), torch.from_numpy(own[rows])] = -torch.inf
+            found.append(_top_k(scores, k))
+        scores, indices = (torch.cat(parts) for parts in zip(*found, strict=True))
+        if self.metric == "euclidean":  # back from −distance², on the few that were found
+            scores = (-scores).clamp(min=0).sqrt()
+        return Neighbours(indices, scores)
+
+    def _scores(self, queries: Any) -> Tensor:
+        """Of every query with every vector, larger is nearer: q·v, or −|q − v|² = 2 q·v − |v|² − |q|²."""
+        stored, squares = self._stored
+        if self.metric == "euclidean" and self.n_features <= FEW_FEATURES:
+            return torch.cdist(queries, stored, compute_mode="donot_use_mm_for_euclid_dist").square_().neg_()
+        product = queries @ stored.T
+        scores = torch.from_numpy(product.toarray()) if sp.issparse(product) else product
+        if self.metric == "euclidean":
+            scores = scores.mul_(2).sub_(squares).sub_(_squares(queries)[:, None])
+        return scores
+
+    def _search_bits(self, queries: np.ndarray, k: int, own: np.ndarray | None) -> Neighbours:
+        """Bits that differ: exclusive-or, then count. Ties go to whoever was added first."""
+        words = _as_words(np.packbits(queries, axis=1))
+        indices = np.empty((len(words), k), dtype=np.int64)
+        scores = np.empty((len(words), k), dtype=np.float32)
+        for i, query in enumerate(words):
+            distance = np.zeros(len(self), dtype=np.uint16)
+            for column, word in zip(self._stored.T, query, strict=True):
+                distance += np.bitwise_count(column ^ word)
+            if own is not None:
+                distance[own[i]] = np.iinfo(np.uint16).max
+            # Few different distances: count them, and keep everything up to the k-th, instead of sorting.
+            kth = np.searchsorted(np.bincount(distance).cumsum(), k)
+            candidates = np.flatnonzero(distance <= kth)
+            indices[i] = candidates[np.argsort(distance[candidates], kind="stable")[:k]]
+            scores[i] = distance[indices[i]]
+        return Neighbours(torch.from_numpy(indices), torch.from_numpy(scores))
+
+    def _blocks(self, n_queries: int) -> Iterator[slice]:
+        n_rows = max(1, SCORES_AT_ONCE // len(self))
+        yield from (slice(start, start + n_rows) for start in range(0, n_queries, n_rows))
+
+    # ---------------------------------------------------------------------------------------------- faiss, for millions
+
+    def _search_faiss(self, queries: Any, k: int, own: np.ndarray | None) -> Neighbours:
+        import faiss
+
+        if sp.issparse(queries):
+            raise SearchError("faiss searches dense vectors; use backend='exact' for sparse ones.")
+        if self._faiss is None:
+            self._faiss = self._build_faiss(faiss)
+        rows = np.packbits(queries, axis=1) if self.metric == "hamming" else self._scaled(queries).numpy()
+        n_found = k if own is None else k + 1
+        scores, indices = self._faiss.search(np.ascontiguousarray(rows), min(n_found, len(self)))
+        if own is not None:
+            keep = indices != own[:, None]
+            keep[keep.all(axis=1), -1] = False  # the query was not found: drop the farthest instead
+            indices, scores = indices[keep].reshape(-1, k), scores[keep].reshape(-1, k)
+        if (indices < 0).any():
+            raise SearchError(f"faiss found fewer than k = {k} neighbours in the part that it looks at; use a "
+                              f"smaller k, or backend='exact'.")  # fmt: skip
+        scores = np.sqrt(scores) if self.metric == "euclidean" else scores
+        return Neighbours(torch.from_numpy(indices.astype(np.int64)), torch.from_numpy(scores.astype(np.float32)))
+
+    def _build_faiss(self, faiss: Any) -> Any:
+        """Vectors: an inverted file over √n cells, of which the nearest are searched. Bits: all, as they are fast."""
+        if self.metric == "hamming":
+            index = faiss.IndexBinaryFlat(8 * self._parts[0].shape[1])
+            index.add(np.concatenate(self._parts))
+            return index
+        stored = self._stored[0].numpy()
+        measure = faiss.METRIC_L2 if self.metric == "euclidean" else faiss.METRIC_INNER_PRODUCT
+        n_cells = max(1, min(int(len(stored) ** 0.5), len(stored) // 40))
+        quantizer = faiss.IndexFlat(stored.shape[1], measure)
+        index = faiss.IndexIVFFlat(quantizer, stored.shape[1], n_cells, measure)
+        index.nprobe = max(8, n_cells // 10)
+        index.train(stored)
+        index.add(stored)
+        return index
+
+    # -------------------------------------------------------------------------------------------------- save and load
+
+    def save(self, path: str | Path) -> None:
+        """Write the collection into one file, whole or not at all."""
+        if not self._parts:
+            raise SearchError("The index is empty: there is nothing to save.")
+        path = Path(path)
+        about = {"metric": self.metric, "backend": self._backend, "n_features": self.n_features}
+        joined = sp.vstack(self._parts).tocsr() if sp.issparse(self._parts[0]) else None
+        if joined is not None:
+            arrays = {"data": joined.data, "indices": joined.indices, "indptr": joined.indptr}
+            about["shape"] = list(joined.shape)
+        else:
+            arrays = {"vectors": np.concatenate([np.asarray(part) for part in self._parts])}
+        unfinished = path.with_name(path.name + ".tmp")
+        with unfinished.open("wb") as file:
+            np.savez(file, about=np.array(json.dumps(about)), **arrays)
+        os.replace(unfinished, path)
+
+    @classmethod
+    def load(cls, path: str | Path) -> SearchIndex:
+        """The index that `save` wrote. Raises SearchError: no such file, or not one of these."""
+        try:
+            with np.load(path) as stored:  # never pickled objects, which could run anything
+                about = json.loads(str(stored["about"]))
+                if "vectors" in stored:
+                    part = stored["vectors"]
+                else:
+                    part = sp.csr_array((stored["data"], stored["indices"], stored["indptr"]), shape=about["shape"])
+        except FileNotFoundError:
+            raise SearchError(f"There is no file {path}.") from None
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            raise SearchError(f"{path} is no search index, or damaged ({error}). Build it anew, and save it.") from None
+        # Another machine may have no faiss: an exact search then gives the answer.
+        backend = about["backend"] if about["backend"] != "faiss" or _has_faiss() else "exact"
+        index = cls(about["metric"], backend=backend)
+        index.n_features = about["n_features"]
+        index._parts = [torch.from_numpy(part) if about["metric"] != "hamming" and not sp.issparse(part) else part]
+        return index
+
+    # -------------------------------------------------------------------------------------------------------- helpers
+
+    def _checked(self, vectors: Vectors, name: str) -> Any:
+        """Vectors as what this index computes with: a float32 tensor, a sparse array, or booleans as an array."""
+        if not isinstance(vectors, (Tensor, np.ndarray)) and not sp.issparse(vectors):
+            raise SearchError(f"{name} are {type(vectors).__name__}; a tensor, an array or a sparse matrix is needed.")
+        if vectors.ndim != 2:
+            raise SearchError(f"{name} have shape {tuple(vectors.shape)}; (n, n_features) is needed. Flatten images.")
+        if self._parts and vectors.shape[1] != self.n_features:
+            raise SearchError(f"{name} have {vectors.shape[1]} features; those in the index have {self.n_features}.")
+        if self.metric == "hamming":
+            bits = np.asarray(vectors.detach().cpu() if isinstance(vectors, Tensor) else vectors)
+            if bits.dtype != np.bool_:
+                raise SearchError(f"{name} are {bits.dtype}; Hamming compares booleans: threshold them, as in z > 0.5.")
+            return bits
+        if sp.issparse(vectors):
+            rows = sp.csr_array(vectors, dtype=np.float32)
+            finite = np.isfinite(rows.data).all()
+        else:
+            rows = torch.as_tensor(vectors).detach().to("cpu", torch.float32)
+            finite = rows.isfinite().all()
+        if not finite:
+            raise SearchError(f"{name} contain NaN or infinity.")
+        return rows
+
+    def _scaled(self, rows: Any) -> Any:
+        """For cosine: length 1, so that the inner product is the cosine; a vector of zeros has 0 with all."""
+        if self.metric != "cosine":
+            return rows
+        if sp.issparse(rows):
+            length = np.sqrt(_squares(rows).numpy())
+            return sp.csr_array(sp.diags_array(1 / np.where(length > 0, length, 1)).astype(np.float32) @ rows)
+        return nn.functional.normalize(rows)
+
+    def _joined(self) -> Any:
+        if self.metric == "hamming":
+            return np.asfortranarray(_as_words(np.concatenate(self._parts)))
+        joined = sp.vstack(self._parts).tocsr() if sp.issparse(self._parts[0]) else torch.cat(self._parts)
+        self._parts = [joined]
+        return joined, _squares(joined) if self.metric == "euclidean" else None
+
+
+def _top_k(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """The k largest of each row, exactly: only in the k blocks with the largest maxima can they be.
+
+    A maximum over a block is one pass through memory; `topk` over a million numbers takes ten times as long.
+    """
+    n = scores.shape[1]
+    if n < 4 * k * BLOCK:
+        return scores.topk(k)
+    n_even = n - n % BLOCK
+    blocks = scores[:, :n_even].unflatten(1, (-1, BLOCK))
+    best = blocks.amax(dim=2).topk(k).indices  # (n_queries, k)
+    candidates = torch.cat([blocks.gather(1, best[..., None].expand(-1, -1, BLOCK)).flatten(1), scores[:, n_even:]], 1)
+    top = candidates.topk(k)
+    place = torch.cat([(best[..., None] * BLOCK + torch.arange(BLOCK)).flatten(1),
+                       torch.arange(n_even, n).expand(len(scores), -1)], dim=1)  # fmt: skip
+    return top.values, place.gather(1, top.indices)
+
+
+def _squares(rows: Any) -> Tensor:
+    """Squared length of each row."""
+    return torch.from_numpy(rows.multiply(rows).sum(axis=1)) if sp.issparse(rows) else rows.square().sum(dim=1)
+
+
+def _as_words(packed: np.ndarray) -> np.ndarray:
+    """Bytes → words of 64 bits, filled with zeros: eight times as few steps."""
+    padded = np.pad(packed, [(0, 0), (0, -packed.shape[1] % 8)])
+    return np.ascontiguousarray(padded).view(np.uint64)
+
+
+def _has_faiss() -> bool:
+    return importlib.util.find_spec("faiss") is not None
