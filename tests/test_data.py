@@ -16,8 +16,8 @@ from PIL import Image
 from torch import Tensor
 from torchvision import datasets
 
-from course_utils.data import images as data
 from course_utils.data import DataError, ImageData, check_images, check_range, image_folder, load_images, make_curves
+from course_utils.data import images as data
 
 # --------------------------------------------------------------------------------------------------------- ImageData
 
