@@ -54,6 +54,7 @@ def word_nats_per_document(log_probabilities: Tensor, counts: Tensor) -> Tensor:
     Hinton & Salakhutdinov, Science 313:504 (2006), supporting text.
     """
     _check_shapes(log_probabilities, counts)
+    counts = counts.to(log_probabilities.dtype)
     frequencies = counts / counts.sum(dim=1, keepdim=True).clamp(min=torch.finfo(counts.dtype).tiny)
     return -(frequencies * log_probabilities).sum() / len(counts)
 

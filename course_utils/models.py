@@ -149,7 +149,11 @@ class TextAutoencoder(DenseAutoencoder):
         self.register_buffer("idf", torch.ones(sizes[0]) if idf is None else torch.as_tensor(idf, dtype=torch.float32))
         if self.idf.shape != (sizes[0],):
             raise ValueError(f"idf has {self.idf.numel()} numbers; the vocabulary has {sizes[0]} words.")
-        frequencies = torch.full((sizes[0],), 1 / sizes[0]) if mean is None else mean / mean.sum()
+        mean = torch.ones(sizes[0]) if mean is None else mean
+        if mean.shape != (sizes[0],) or not mean.sum() > 0:
+            raise ValueError(f"mean must hold the frequency of each of the {sizes[0]} words, not all of them 0; its "
+                             f"shape is {tuple(mean.shape)}.")  # fmt: skip
+        frequencies = mean / mean.sum()
         down = [nn.Linear(n_in, n_out) for n_in, n_out in pairwise(sizes)]
         up = [nn.Linear(d.out_features, d.in_features) for d in reversed(down)]
         self.encoder = nn.Sequential(*_with_relu_between(down))
@@ -176,7 +180,12 @@ class ConvAutoencoder(nn.Module):
         super().__init__()
         c, h, w = image_shape
         factor = 2 ** len(channels)
-        if not channels or h % factor or w % factor:
+        if not channels:
+            raise ValueError("channels is empty: at least one convolution is needed, as in channels=(8, 16).")
+        mean = torch.as_tensor(mean)
+        if mean.numel() != 1 and mean.shape != (c, h, w):
+            raise ValueError(f"mean has shape {tuple(mean.shape)}; it must be one number or a {c}×{h}×{w} image.")
+        if h % factor or w % factor:
             raise ValueError(f"With {len(channels)} poolings, height and width must be multiples of {factor}; "
                              f"the images are {h}×{w}.")  # fmt: skip
         if min(c, h, w, n_codes, *channels) < 1:
@@ -195,7 +204,7 @@ class ConvAutoencoder(nn.Module):
         self.output_bias = nn.Parameter(torch.zeros(c, h, w))
         self._start(mean)
 
-    def _start(self, mean: Tensor | float) -> None:
+    def _start(self, mean: Tensor) -> None:
         """As `start_he`: He weights, a small output layer, and the mean image as its bias."""
         layers = [m for m in self.modules() if isinstance(m, (nn.Conv2d, nn.Linear))]
         for layer in layers:
@@ -203,7 +212,7 @@ class ConvAutoencoder(nn.Module):
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
         with torch.no_grad():
             layers[-1].weight.mul_(0.1)
-            self.output_bias.copy_(torch.logit(torch.as_tensor(mean).clamp(0.01, 0.99)))
+            self.output_bias.copy_(torch.logit(mean.clamp(0.01, 0.99)))
 
     def encode(self, x: Tensor) -> Tensor:
         """Codes `(n, n_codes)` of images `(n, c, h, w)`."""

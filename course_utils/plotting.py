@@ -7,15 +7,26 @@ from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
+import torch
 from matplotlib.axes import Axes
 from torch import Tensor
+
+from course_utils.metrics import Precision
 
 # Okabe & Ito's palette: told apart by readers with any colour vision.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
 # A method has one colour in all figures of the course.
-METHOD_COLOURS = {"deep": COLOURS[0], "PCA": COLOURS[1]}
-# Ten classes need ten: matplotlib's tab10.
-CLASS_COLOURS = tuple(plt.get_cmap("tab10").colors)
+METHOD_COLOURS = {
+    "deep": COLOURS[0], "PCA": COLOURS[1],
+    "tf-idf": "0.45", "LSA-2": COLOURS[4], "LSA-10": COLOURS[1], "code-2": COLOURS[5], "code-10": COLOURS[0],
+    "pixels": "0.45",
+}  # fmt: skip
+
+
+def class_colours(n: int) -> list[tuple[float, float, float]]:
+    """n colours for n classes: matplotlib's tab10, from eleven on its tab20, repeated where that is not enough."""
+    colours = plt.get_cmap("tab10" if n <= 10 else "tab20").colors
+    return [colours[i % len(colours)] for i in range(n)]
 
 
 def use_course_style() -> None:
@@ -112,22 +123,50 @@ def plot_history(
 
 
 def plot_codes(
-    z: Tensor, labels: Tensor, class_names: Sequence[str], *, ax: Axes | None = None, title: str = ""
+    z: Tensor, labels: Tensor, class_names: Sequence[str], *, ax: Axes | None = None, title: str = "",
+    names: bool = True,
 ) -> Axes:  # fmt: skip
-    """Codes `(n, 2)` as points, a colour a class, with each class's name at its median."""
+    """Codes `(n, 2)` as points, a colour a class, with each class's name at its median unless `names` is false."""
+    z = torch.as_tensor(z)
     if z.ndim != 2 or z.shape[1] != 2:
         raise ValueError(f"plot_codes draws codes of two numbers, (n, 2), not {tuple(z.shape)}.")
     if ax is None:
         _, ax = plt.subplots(figsize=(5, 4.2))
+    colours = class_colours(len(class_names))
     for i, name in enumerate(class_names):
         points = z[labels == i].detach().cpu().numpy()
         if not len(points):
             continue
-        colour = CLASS_COLOURS[i % len(CLASS_COLOURS)]
+        colour = colours[i]
         ax.scatter(*points.T, s=9, alpha=0.7, color=colour, linewidths=0, rasterized=True)
+        if not names:
+            continue
         box = {"facecolor": "white", "edgecolor": colour, "boxstyle": "round,pad=0.15", "alpha": 0.85}
-        ax.text(*np.median(points, axis=0), name, fontweight="bold", ha="center", va="center", bbox=box)
+        size = 10 if len(class_names) <= 10 else 7  # many names would hide the points
+        ax.text(*np.median(points, axis=0), name, fontweight="bold", ha="center", va="center", bbox=box, fontsize=size)
     ax.set(xlabel="first number of the code", ylabel="second", title=title)
+    return ax
+
+
+def plot_precision(
+    retrieved: Sequence[int], curves: Mapping[str, Sequence[Precision]], *, ax: Axes | None = None
+) -> Axes:  # fmt: skip
+    """Precision over the number retrieved, a curve a method, with the 95 % interval over the queries as its band.
+
+    A method of METHOD_COLOURS has its colour; words are dotted, the linear ones dashed, codes solid.
+    """
+    if ax is None:
+        _, ax = plt.subplots(figsize=(7.5, 3.8))
+    for i, (name, row) in enumerate(curves.items()):
+        colour = METHOD_COLOURS.get(name, COLOURS[(i + 2) % len(COLOURS)])
+        style = "-" if name.startswith("code") else "--" if name.startswith(("LSA", "PCA")) else ":"
+        ax.plot(retrieved, [p.value for p in row], style, marker="o", markersize=4, color=colour, label=name)
+        ax.fill_between(retrieved, [p.low for p in row], [p.high for p in row], color=colour, alpha=0.2, linewidth=0)
+    ax.set_xscale("log")
+    ax.set_xticks(retrieved, [str(k) for k in retrieved])
+    ax.minorticks_off()
+    ax.set(xlabel="number retrieved", ylabel="precision", ylim=(0, 1))
+    ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return ax
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import numbers
 import os
-import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -23,6 +23,7 @@ METRICS = ("cosine", "inner product", "euclidean", "hamming")
 Vectors = Tensor | np.ndarray | sp.csr_array | sp.csr_matrix
 
 SCORES_AT_ONCE = 20_000_000  # a block of queries × collection: 80 MB
+LARGEST = 1e15
 FEW_FEATURES = 16  # so many differences are quickly taken one by one: no two large numbers are subtracted
 BLOCK = 256  # collection vectors whose best score is looked at before the scores themselves
 FAISS_FROM = 200_000  # vectors: below, an exact search answers within milliseconds anyway
@@ -107,7 +108,11 @@ class SearchIndex:
             raise SearchError("A collection is sparse or dense: these vectors are the other kind.")
         if not self._parts:
             self.n_features = rows.shape[1]
-        self._parts.append(np.packbits(rows, axis=1) if self.metric == "hamming" else self._scaled(rows))
+        if self.metric == "hamming":
+            rows = np.packbits(rows, axis=1)
+        elif isinstance(vectors, Tensor):
+            rows = rows.clone()  # what happens to the caller's tensor later is no concern of the index
+        self._parts.append(self._scaled(rows))
         self._stored = self._faiss = None
         return self
 
@@ -120,6 +125,12 @@ class SearchIndex:
         if not self._parts:
             raise SearchError("The index is empty: add(vectors) first.")
         rows = self._checked(queries, "The queries")
+        if sp.issparse(rows) != sp.issparse(self._parts[0]):
+            raise SearchError("A sparse collection takes sparse queries, a dense one dense queries.")
+        if not isinstance(k, numbers.Integral):
+            raise SearchError(f"k is {k!r}; it must be a whole number.")
+        if not rows.shape[0]:
+            raise SearchError(f"There is no query: the queries have shape {tuple(rows.shape)}.")
         n_others = len(self) - (own is not None)
         if not 1 <= k <= n_others:
             raise SearchError(f"k is {k}; there are {n_others:,} vectors to find, so it must be from 1 to that.")
@@ -138,27 +149,45 @@ class SearchIndex:
     # ------------------------------------------------------------------------------------------------ exact, in blocks
 
     def _search_dense(self, queries: Any, k: int, own: np.ndarray | None) -> Neighbours:
+        stored, mean, _ = self._stored
         queries, found = self._scaled(queries), []
-        for rows in self._blocks(queries.shape[0]):
-            scores = self._scores(queries[rows])
+        queries = queries if mean is None else queries - mean
+        n_rows = max(1, SCORES_AT_ONCE // max(len(self), k * self.n_features))
+        buffer = None if sp.issparse(stored) else torch.empty(min(n_rows, len(queries)), len(self))
+        for start in range(0, queries.shape[0], n_rows):
+            rows = slice(start, min(start + n_rows, queries.shape[0]))
+            scores = self._scores(queries[rows], buffer)
             if own is not None:
                 scores[torch.arange(len(scores)), torch.from_numpy(own[rows])] = -torch.inf
-            found.append(_top_k(scores, k))
+            found.append(self._as_results(queries[rows], *_top_k(scores, k)))
         scores, indices = (torch.cat(parts) for parts in zip(*found, strict=True))
-        if self.metric == "euclidean":  # back from −distance², on the few that were found
-            scores = (-scores).clamp(min=0).sqrt()
         return Neighbours(indices, scores)
 
-    def _scores(self, queries: Any) -> Tensor:
-        """Of every query with every vector, larger is nearer: q·v, or −|q − v|² = 2 q·v − |v|² − |q|²."""
-        stored, squares = self._stored
-        if self.metric == "euclidean" and self.n_features <= FEW_FEATURES:
-            return torch.cdist(queries, stored, compute_mode="donot_use_mm_for_euclid_dist").square_().neg_()
-        product = queries @ stored.T
-        scores = torch.from_numpy(product.toarray()) if sp.issparse(product) else product
-        if self.metric == "euclidean":
-            scores = scores.mul_(2).sub_(squares).sub_(_squares(queries)[:, None])
-        return scores
+    def _scores(self, queries: Any, buffer: Tensor | None) -> Tensor:
+        """Of every query with every vector, larger is nearer: q·v, or −|q − v|² but for |q|²: 2 q·v − |v|².
+
+        The buffer is used again for every block: fresh memory costs as much as the product.
+        """
+        stored, _, squares = self._stored
+        if buffer is None:
+            scores = torch.from_numpy((queries @ stored.T).toarray())
+            return scores if squares is None else scores.mul_(2).sub_(squares)
+        out = buffer[: len(queries)]
+        if squares is None:
+            return torch.mm(queries, stored.T, out=out)
+        if self.n_features <= FEW_FEATURES:
+            return torch.cdist(queries, stored, compute_mode="donot_use_mm_for_euclid_dist").neg_()
+        return torch.addmm(squares, queries, stored.T, beta=-1, alpha=2, out=out)
+
+    def _as_results(self, queries: Any, scores: Tensor, indices: Tensor) -> tuple[Tensor, Tensor]:
+        """Euclidean: the distances of the found ones, computed anew: their scores lost digits to |v|²."""
+        stored = self._stored[0]
+        if self.metric != "euclidean":
+            return scores, indices
+        if sp.issparse(stored):
+            return (_squares(queries)[:, None] - scores).clamp(min=0).sqrt(), indices
+        distances, order = (stored[indices] - queries[:, None]).norm(dim=2).sort(dim=1, stable=True)
+        return distances, indices.gather(1, order)
 
     def _search_bits(self, queries: np.ndarray, k: int, own: np.ndarray | None) -> Neighbours:
         """Bits that differ: exclusive-or, then count. Ties go to whoever was added first."""
@@ -166,21 +195,15 @@ class SearchIndex:
         indices = np.empty((len(words), k), dtype=np.int64)
         scores = np.empty((len(words), k), dtype=np.float32)
         for i, query in enumerate(words):
-            distance = np.zeros(len(self), dtype=np.uint16)
+            distance = np.zeros(len(self), dtype=np.uint16 if self.n_features > 254 else np.uint8)
             for column, word in zip(self._stored.T, query, strict=True):
                 distance += np.bitwise_count(column ^ word)
             if own is not None:
-                distance[own[i]] = np.iinfo(np.uint16).max
-            # Few different distances: count them, and keep everything up to the k-th, instead of sorting.
-            kth = np.searchsorted(np.bincount(distance).cumsum(), k)
-            candidates = np.flatnonzero(distance <= kth)
+                distance[own[i]] = np.iinfo(distance.dtype).max
+            candidates = np.flatnonzero(distance <= _kth_smallest_bound(distance, k))
             indices[i] = candidates[np.argsort(distance[candidates], kind="stable")[:k]]
             scores[i] = distance[indices[i]]
         return Neighbours(torch.from_numpy(indices), torch.from_numpy(scores))
-
-    def _blocks(self, n_queries: int) -> Iterator[slice]:
-        n_rows = max(1, SCORES_AT_ONCE // len(self))
-        yield from (slice(start, start + n_rows) for start in range(0, n_queries, n_rows))
 
     # ---------------------------------------------------------------------------------------------- faiss, for millions
 
@@ -210,10 +233,13 @@ class SearchIndex:
             index = faiss.IndexBinaryFlat(8 * self._parts[0].shape[1])
             index.add(np.concatenate(self._parts))
             return index
-        stored = self._stored[0].numpy()
+        stored = torch.cat(self._parts).numpy()
         measure = faiss.METRIC_L2 if self.metric == "euclidean" else faiss.METRIC_INNER_PRODUCT
-        n_cells = max(1, min(int(len(stored) ** 0.5), len(stored) // 40))
         quantizer = faiss.IndexFlat(stored.shape[1], measure)
+        n_cells = min(int(len(stored) ** 0.5), len(stored) // 40)
+        if n_cells < 2:
+            quantizer.add(stored)
+            return quantizer
         index = faiss.IndexIVFFlat(quantizer, stored.shape[1], n_cells, measure)
         index.nprobe = max(8, n_cells // 10)
         index.train(stored)
@@ -227,6 +253,7 @@ class SearchIndex:
         if not self._parts:
             raise SearchError("The index is empty: there is nothing to save.")
         path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
         about = {"metric": self.metric, "backend": self._backend, "n_features": self.n_features}
         joined = sp.vstack(self._parts).tocsr() if sp.issparse(self._parts[0]) else None
         if joined is not None:
@@ -243,21 +270,25 @@ class SearchIndex:
     def load(cls, path: str | Path) -> SearchIndex:
         """The index that `save` wrote. Raises SearchError: no such file, or not one of these."""
         try:
-            with np.load(path) as stored:  # never pickled objects, which could run anything
+            # Opened here, as np.load leaves a damaged file open; never pickled objects, which could run anything.
+            with Path(path).open("rb") as file, np.load(file) as stored:
                 about = json.loads(str(stored["about"]))
+                metric, backend, n_features = about["metric"], about["backend"], int(about["n_features"])
                 if "vectors" in stored:
                     part = stored["vectors"]
                 else:
                     part = sp.csr_array((stored["data"], stored["indices"], stored["indptr"]), shape=about["shape"])
+            n_columns = -(-n_features // 8) if metric == "hamming" else n_features
+            if part.ndim != 2 or part.shape[1] != n_columns:
+                raise ValueError(f"{n_features} features were stored as {part.shape}")
         except FileNotFoundError:
             raise SearchError(f"There is no file {path}.") from None
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        except Exception as error:  # damage shows in many ways
             raise SearchError(f"{path} is no search index, or damaged ({error}). Build it anew, and save it.") from None
         # Another machine may have no faiss: an exact search then gives the answer.
-        backend = about["backend"] if about["backend"] != "faiss" or _has_faiss() else "exact"
-        index = cls(about["metric"], backend=backend)
-        index.n_features = about["n_features"]
-        index._parts = [torch.from_numpy(part) if about["metric"] != "hamming" and not sp.issparse(part) else part]
+        index = cls(metric, backend=backend if backend != "faiss" or _has_faiss() else "exact")
+        index.n_features = n_features
+        index._parts = [torch.from_numpy(part) if metric != "hamming" and not sp.issparse(part) else part]
         return index
 
     # -------------------------------------------------------------------------------------------------------- helpers
@@ -276,13 +307,15 @@ class SearchIndex:
                 raise SearchError(f"{name} are {bits.dtype}; Hamming compares booleans: threshold them, as in z > 0.5.")
             return bits
         if sp.issparse(vectors):
-            rows = sp.csr_array(vectors, dtype=np.float32)
-            finite = np.isfinite(rows.data).all()
+            rows = sp.csr_array(vectors, dtype=np.float32, copy=True)
+            finite = np.abs(rows.data).max(initial=0) < LARGEST
         else:
-            rows = torch.as_tensor(vectors).detach().to("cpu", torch.float32)
-            finite = rows.isfinite().all()
+            if isinstance(vectors, np.ndarray):
+                vectors = torch.tensor(vectors)  # a copy: an array may be read-only, and may change later
+            rows = vectors.detach().to("cpu", torch.float32)
+            finite = not rows.numel() or rows.abs().max() < LARGEST  # false for NaN
         if not finite:
-            raise SearchError(f"{name} contain NaN or infinity.")
+            raise SearchError(f"{name} contain NaN, infinity, or numbers whose squares no float can hold.")
         return rows
 
     def _scaled(self, rows: Any) -> Any:
@@ -292,14 +325,39 @@ class SearchIndex:
         if sp.issparse(rows):
             length = np.sqrt(_squares(rows).numpy())
             return sp.csr_array(sp.diags_array(1 / np.where(length > 0, length, 1)).astype(np.float32) @ rows)
-        return nn.functional.normalize(rows)
+        length = rows.norm(dim=1, keepdim=True)
+        return rows / torch.where(length > 0, length, 1)
 
     def _joined(self) -> Any:
         if self.metric == "hamming":
             return np.asfortranarray(_as_words(np.concatenate(self._parts)))
         joined = sp.vstack(self._parts).tocsr() if sp.issparse(self._parts[0]) else torch.cat(self._parts)
         self._parts = [joined]
-        return joined, _squares(joined) if self.metric == "euclidean" else None
+        if self.metric != "euclidean":
+            return joined, None, None
+        # Distances do not change when all is moved, but far from the origin |v|² would drown them.
+        mean = None if sp.issparse(joined) else joined.mean(dim=0)
+        joined = joined if mean is None else joined - mean
+        return joined, mean, _squares(joined)
+
+
+class CodeSearch:
+    """A collection, encoded and indexed once; a search encodes the queries in the same way.
+
+    encode: from items (images, counts of words) to vectors, e.g. `lambda x: encode_dataset(model, x)`.
+    """
+
+    def __init__(
+        self, encode: Callable[[Any], Vectors], collection: Any, *, metric: Metric = "cosine",
+        backend: Literal["auto", "exact", "faiss"] = "auto",
+    ) -> None:  # fmt: skip
+        self.encode = encode
+        self.codes = encode(collection)
+        self.index = SearchIndex(metric, backend=backend).add(self.codes)
+
+    def search(self, queries: Any, k: int = 10, *, own: Tensor | np.ndarray | None = None) -> Neighbours:
+        """The k items of the collection that are nearest to each query; as `SearchIndex.search`."""
+        return self.index.search(self.encode(queries), k, own=own)
 
 
 def _top_k(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
@@ -318,6 +376,15 @@ def _top_k(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
     place = torch.cat([(best[..., None] * BLOCK + torch.arange(BLOCK)).flatten(1),
                        torch.arange(n_even, n).expand(len(scores), -1)], dim=1)  # fmt: skip
     return top.values, place.gather(1, top.indices)
+
+
+def _kth_smallest_bound(distance: np.ndarray, k: int) -> int:
+    """At least k distances are as small as this, and few more: the k-th smallest of the minima of blocks."""
+    n_even = len(distance) - len(distance) % BLOCK
+    if n_even < k * BLOCK:
+        return int(np.partition(distance, k - 1)[k - 1])
+    minima = distance[:n_even].reshape(-1, BLOCK).min(axis=1)
+    return int(np.partition(minima, k - 1)[k - 1])
 
 
 def _squares(rows: Any) -> Tensor:

@@ -44,6 +44,7 @@ class Query:
         if not self.known:
             parts.append("No word of this query is in the vocabulary: there is nothing to search for.")
         for word, near in list(self.unknown.items())[:5]:
+            word = word if len(word) <= 30 else word[:30] + "…"
             parts.append(f"Not in the vocabulary: “{word}”" + (f"; near it: {', '.join(near)}." if near else "."))
         if len(self.unknown) > 5:
             parts.append(f"And {len(self.unknown) - 5} more unknown words.")
@@ -60,21 +61,24 @@ class BagOfWords:
     """
 
     def __init__(self, n_words: int = 2_000, *, stop_words: Literal["english"] | None = "english") -> None:
-        if n_words < 1:
-            raise TextError(f"n_words is {n_words}; it must be at least 1.")
+        if not isinstance(n_words, int) or n_words < 1:
+            raise TextError(f"n_words is {n_words}; it must be a whole number of at least 1.")
+        if stop_words not in ("english", None):
+            raise TextError(f"stop_words is {stop_words!r}; it must be 'english' or None.")
         self.n_words, self.stop_words = n_words, stop_words
 
     def fit(self, texts: Sequence[str]) -> BagOfWords:
         """Choose the vocabulary. Raises TextError: no texts, no words in them, something that is not a string."""
         texts = _check_texts(texts)
-        self._vectorizer = CountVectorizer(
+        vectorizer = CountVectorizer(
             token_pattern=rf"(?u){WORD}", stop_words=self.stop_words, max_features=self.n_words, dtype=np.float32
         )
         try:
-            counts = sp.csr_array(self._vectorizer.fit_transform(texts))
+            counts = sp.csr_array(vectorizer.fit_transform(texts))
         except ValueError as error:  # scikit-learn's "empty vocabulary"
             raise TextError(f"The {len(texts)} texts hold no word that could be counted ({error}).") from None
-        self.words = tuple(self._vectorizer.get_feature_names_out())
+        self._vectorizer = vectorizer
+        self.words = tuple(vectorizer.get_feature_names_out())
         self.document_frequency = np.bincount(counts.indices, minlength=len(self.words))
         self._tfidf = TfidfTransformer(norm=None).fit(counts)
         return self
@@ -90,7 +94,7 @@ class BagOfWords:
         if not isinstance(text, str):
             raise TextError(f"A query is a string, not {type(text).__name__}.")
         # Words of a query that is longer than any document are cut before they are counted: an answer in milliseconds.
-        words = [match[0].lower() for match in islice(re.finditer(WORD, text), MAX_QUERY_WORDS + 1)]
+        words = [match[0] for match in islice(re.finditer(WORD, text.lower()), MAX_QUERY_WORDS + 1)]
         shortened, words = len(words) > MAX_QUERY_WORDS, words[:MAX_QUERY_WORDS]
         ignored = self._vectorizer.get_stop_words() or ()
         vocabulary = self._vectorizer.vocabulary_
@@ -132,6 +136,8 @@ class BagOfWords:
 def _check_texts(texts: Iterable[str]) -> Sequence[str]:
     if isinstance(texts, str):
         raise TextError("texts is one string; a list of documents is needed (for one: [text]).")
+    if not isinstance(texts, Iterable):
+        raise TextError(f"texts is {type(texts).__name__}; a list of documents is needed.")
     texts = list(texts)
     if not texts:
         raise TextError("There are no texts: the corpus is empty.")

@@ -7,16 +7,21 @@ from torch import nn
 
 from course_utils.layers import TiedLinear
 from course_utils.metrics import (
+    Estimate,
+    Precision,
     bce_nats_per_image,
     count_parameters,
     mse_per_pixel,
+    paired_difference,
+    precision_at_k,
     principal_angles_deg,
     sse_of_each_image,
     sse_per_image,
+    word_nats_per_document,
 )
 
-ERRORS = [sse_per_image, sse_of_each_image, mse_per_pixel, bce_nats_per_image]
-LOSSES = [sse_per_image, mse_per_pixel, bce_nats_per_image]
+ERRORS = [sse_per_image, sse_of_each_image, mse_per_pixel, bce_nats_per_image, word_nats_per_document]
+LOSSES = [sse_per_image, mse_per_pixel, bce_nats_per_image, word_nats_per_document]
 SHAPES = [(5, 7), (2, 1, 28, 28), (3, 3, 4, 5), (1, 1)]
 
 
@@ -94,6 +99,47 @@ def test_a_loss_is_a_scalar_with_the_right_gradient(loss):
     assert torch.autograd.gradcheck(lambda x_hat: loss(x_hat, x), (x_hat,))
 
 
+# ------------------------------------------------------------------------------------------------ words of a document
+
+
+def test_word_nats_by_hand():
+    probabilities = torch.tensor([[0.5, 0.25, 0.25], [0.1, 0.1, 0.8]], dtype=torch.float64)
+    counts = torch.tensor([[3, 1, 0], [0, 0, 5]], dtype=torch.float64)
+    by_hand = ((0.75 * math.log(2) + 0.25 * math.log(4)) - math.log(0.8)) / 2
+    assert word_nats_per_document(probabilities.log(), counts).item() == pytest.approx(by_hand)
+
+
+def test_a_uniform_guess_has_the_logarithm_of_the_vocabulary_in_nats():
+    for n_words in (2, 50, 2_000):
+        guess = torch.full((3, n_words), -math.log(n_words))
+        assert word_nats_per_document(guess, torch.rand(3, n_words)).item() == pytest.approx(math.log(n_words))
+
+
+def test_a_document_counts_the_same_however_long_it_is_and_0_where_it_is_empty():
+    log_probabilities, counts = torch.log_softmax(torch.randn(4, 6), dim=1), torch.rand(4, 6)
+    nats = word_nats_per_document(log_probabilities, counts).item()
+    lengths = torch.tensor([[0.001], [1.0], [50.0], [1e6]])
+    assert word_nats_per_document(log_probabilities, lengths * counts).item() == pytest.approx(nats, rel=1e-5)
+    counts[3] = 0
+    expected = 3 / 4 * word_nats_per_document(log_probabilities[:3], counts[:3]).item()
+    assert word_nats_per_document(log_probabilities, counts).item() == pytest.approx(expected, rel=1e-5)
+    assert word_nats_per_document(log_probabilities, torch.zeros(4, 6)).item() == 0
+
+
+def test_nobody_guesses_better_than_by_the_documents_own_frequencies():
+    counts = torch.rand(5, 8)
+    best = word_nats_per_document((counts / counts.sum(dim=1, keepdim=True)).log(), counts)
+    for _ in range(20):
+        assert word_nats_per_document(torch.log_softmax(torch.randn(5, 8), dim=1), counts) > best
+
+
+def test_counts_may_be_whole_numbers():
+    guess, counts = torch.log_softmax(torch.randn(2, 3), dim=1), torch.tensor([[3, 1, 0], [0, 0, 5]])
+    assert word_nats_per_document(guess, counts).item() == pytest.approx(
+        word_nats_per_document(guess, 1.0 * counts).item()
+    )
+
+
 # -------------------------------------------------------------------------------------------------- principal angles
 
 
@@ -145,3 +191,129 @@ def test_parameters_count_biases_and_not_what_is_frozen():
 def test_a_shared_weight_counts_once():
     linear = nn.Linear(5, 3)
     assert count_parameters(nn.Sequential(linear, TiedLinear(linear))) == 5 * 3 + 3 + 5
+
+
+# --------------------------------------------------------------------------------------------------------- precision
+
+FOUND = torch.tensor([[1, 1, 0, 2], [2, 0, 0, 0], [0, 0, 0, 0], [3, 1, 3, 3]])
+WANTED = torch.tensor([1, 0, 0, 1])
+
+
+@pytest.mark.parametrize(
+    ("k", "of_each_query"),
+    [(1, [1, 0, 1, 0]), (2, [1, 0.5, 1, 0.5]), (3, [2 / 3, 2 / 3, 1, 1 / 3]), (4, [0.5, 0.75, 1, 0.25])],
+)
+def test_precision_by_hand(k, of_each_query):
+    precision = precision_at_k(FOUND, WANTED, k=k)
+    assert precision.of_each_query == pytest.approx(of_each_query)
+    assert precision.value == pytest.approx(sum(of_each_query) / 4)
+    assert precision.k == k
+    assert 0 <= precision.low <= precision.value <= precision.high <= 1
+    assert precision.low < precision.high
+
+
+@pytest.mark.parametrize(("found", "value"), [([[1, 1], [0, 0], [1, 1]], 1), ([[0, 0], [1, 1], [0, 0]], 0)])
+def test_queries_that_are_all_alike_leave_no_doubt(found, value):
+    precision = precision_at_k(torch.tensor(found), torch.tensor([1, 0, 1]), k=2)
+    assert (precision.low, precision.value, precision.high) == (value, value, value)
+
+
+def test_a_single_query_has_an_interval_of_a_point():
+    precision = precision_at_k(torch.tensor([[1, 0, 1, 0]]), torch.tensor([1]), k=4)
+    assert str(precision) == "0.500 [0.500, 0.500]"
+
+
+def test_an_estimate_says_its_interval():
+    assert str(Estimate(0.12345, -0.5, 1)) == "0.123 [-0.500, 1.000]"
+
+
+@pytest.mark.parametrize(
+    ("found", "wanted", "k", "complaint"),
+    [
+        (FOUND, WANTED, 5, "k is 5, with 4 results a query"),
+        (FOUND, WANTED, 0, "k is 0, with 4 results a query"),
+        (FOUND, WANTED[:3], 1, r"found_labels is \(4, 4\) for \(3,\) query_labels"),
+        (FOUND, WANTED[:, None], 1, r"found_labels is \(4, 4\) for \(4, 1\) query_labels"),
+        (FOUND[0], WANTED, 1, r"found_labels is \(4,\) for \(4,\) query_labels"),
+        (FOUND[:0], WANTED[:0], 1, "no query"),
+    ],
+)
+def test_precision_of_what_does_not_fit_is_refused(found, wanted, k, complaint):
+    with pytest.raises(ValueError, match=complaint):
+        precision_at_k(found, wanted, k=k)
+
+
+def hits(probabilities: np.ndarray, seed: int, k: int = 10) -> Precision:
+    """Precision where each result of a query is right with the query's own probability."""
+    right = np.random.default_rng(seed).random((len(probabilities), k)) < probabilities[:, None]
+    return precision_at_k(torch.from_numpy(right.astype(np.int64)), torch.ones(len(probabilities)).long(), k=k)
+
+
+def difficulties(n: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).beta(1, 1, size=n)
+
+
+def test_the_interval_is_as_wide_as_the_queries_differ():
+    precision = hits(difficulties(400), seed=1)
+    standard_error = precision.of_each_query.std() / math.sqrt(400)
+    assert precision.high - precision.value == pytest.approx(1.96 * standard_error, rel=0.1)
+    assert precision.value - precision.low == pytest.approx(1.96 * standard_error, rel=0.1)
+
+
+def test_the_interval_is_the_same_for_a_seed_and_does_not_depend_on_global_random_numbers():
+    found, wanted = FOUND.repeat(10, 1), WANTED.repeat(10)
+    np.random.seed(1)  # noqa: NPY002
+    first = precision_at_k(found, wanted, k=3, seed=5)
+    np.random.seed(2)  # noqa: NPY002
+    assert str(precision_at_k(found, wanted, k=3, seed=5)) == str(first)
+    intervals = {precision_at_k(found, wanted, k=3, seed=seed).low for seed in range(5)}
+    assert len(intervals) > 1
+
+
+def test_19_of_20_intervals_hold_the_true_precision():
+    n_right = 0
+    for seed in range(150):
+        precision = hits(difficulties(80, seed), seed=1_000 + seed)
+        n_right += precision.low <= 0.5 <= precision.high
+    assert 0.9 <= n_right / 150 <= 0.985
+
+
+def of_queries(*values: float, k: int = 10) -> Precision:
+    return Precision(float(np.mean(values)), 0.0, 1.0, k, np.array(values))
+
+
+def test_a_paired_difference_by_hand():
+    difference = paired_difference(of_queries(0.5, 1, 0.25, 0.75), of_queries(0.25, 1, 0.5, 0.25))
+    assert difference.value == pytest.approx((0.25 + 0 - 0.25 + 0.5) / 4)
+    assert -0.25 <= difference.low < difference.value < difference.high <= 0.5
+    turned = paired_difference(of_queries(0.25, 1, 0.5, 0.25), of_queries(0.5, 1, 0.25, 0.75))
+    assert turned.value == pytest.approx(-difference.value)
+    same = paired_difference(of_queries(0.5, 1), of_queries(0.5, 1))
+    assert (same.low, same.value, same.high) == (0, 0, 0)
+    better = paired_difference(of_queries(0.75, 1, 0.5), of_queries(0.5, 0.75, 0.25))
+    assert (better.low, better.value, better.high) == (0.25, 0.25, 0.25)
+
+
+def test_pairing_tells_apart_what_intervals_of_their_own_do_not():
+    how_hard = np.repeat([0.05, 0.95], 100)
+    a, b = hits(how_hard + 0.04, seed=1), hits(how_hard - 0.04, seed=2)
+    assert b.high > a.low
+    paired = paired_difference(a, b)
+    assert paired.low > 0
+    shuffled = Precision(b.value, b.low, b.high, b.k, np.random.default_rng(0).permutation(b.of_each_query))
+    unpaired = paired_difference(a, shuffled)
+    assert unpaired.value == pytest.approx(paired.value)
+    assert paired.high - paired.low < 0.3 * (unpaired.high - unpaired.low)
+    assert unpaired.low < 0
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "complaint"),
+    [
+        (of_queries(0.5, 1), of_queries(0.5, 1, 0), "on 2 and 3 queries, at 10 and 10"),
+        (of_queries(0.5, 1), of_queries(0.5, 1, k=5), "on 2 and 2 queries, at 10 and 5"),
+    ],
+)
+def test_precisions_that_do_not_belong_together_are_not_paired(a, b, complaint):
+    with pytest.raises(ValueError, match=f"Only precisions on the same queries .*{complaint}"):
+        paired_difference(a, b)

@@ -1,3 +1,4 @@
+import copy
 from dataclasses import dataclass
 
 import pytest
@@ -7,11 +8,14 @@ from torch import Tensor, nn
 from course_utils import models
 from course_utils.data import ImageData
 from course_utils.layers import TiedLinear
-from course_utils.metrics import count_parameters, principal_angles_deg, sse_per_image
+from course_utils.metrics import count_parameters, principal_angles_deg, sse_per_image, word_nats_per_document
 from course_utils.models import (
+    BinaryAutoencoder,
+    ConvAutoencoder,
     DeepAutoencoder,
     DenseAutoencoder,
     LinearAutoencoder,
+    TextAutoencoder,
     decode_all,
     encode_all,
     reconstruct,
@@ -25,6 +29,8 @@ MAKERS = {
     "deep": lambda n, k: DeepAutoencoder((n, 11, k)),
     "deep, tied": lambda n, k: DeepAutoencoder((n, 11, 7, k), tied=True),
     "deep, linear output": lambda n, k: DeepAutoencoder((n, k), output="linear"),
+    "bits": lambda n, k: BinaryAutoencoder((n, 11, k)).eval(),
+    "text": lambda n, k: TextAutoencoder((n, 11, k), idf=1 + torch.rand(n)),
 }
 every_model = pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS.keys())
 
@@ -78,6 +84,23 @@ def test_a_batch_without_images_has_no_codes(make):
         (lambda: DeepAutoencoder((24, 5), mean=torch.rand(23)), "mean has 23 numbers"),
         (lambda: DeepAutoencoder((24, 5), output="relu"), "'relu'"),
         (lambda: DeepAutoencoder((24, 5), start="zero"), "'zero'"),
+        (lambda: BinaryAutoencoder((24, 5), noise=-1.0), "noise is -1.0; a standard deviation is at least 0"),
+        (lambda: BinaryAutoencoder((24,)), r"sizes must name .*, not \(24,\)"),
+        (lambda: TextAutoencoder((24,)), r"sizes must name .*, not \(24,\)"),
+        (lambda: TextAutoencoder((24, 0)), r"at least 1 unit; sizes are \(24, 0\)"),
+        (lambda: TextAutoencoder((24, 5), idf=torch.rand(23)), "idf has 23 numbers; the vocabulary has 24 words"),
+        (lambda: TextAutoencoder((24, 5), mean=torch.rand(23)), r"each of the 24 words.*\(23,\)"),
+        (lambda: TextAutoencoder((24, 5), mean=torch.zeros(24)), "not all of them 0"),
+        (lambda: ConvAutoencoder((1, 30, 32), 5), "2 poolings, .* multiples of 4; the images are 30×32"),
+        (lambda: ConvAutoencoder((1, 32, 28), 5, channels=(2, 2, 2)), "3 poolings, .* of 8; the images are 32×28"),
+        (lambda: ConvAutoencoder((1, 8, 8), 0), r"at least 1: image_shape \(1, 8, 8\), n_codes 0"),
+        (lambda: ConvAutoencoder((0, 8, 8), 5), r"at least 1: image_shape \(0, 8, 8\), n_codes 5"),
+        (lambda: ConvAutoencoder((1, 8, 8), 5, channels=(2, 0)), "Sizes must be at least 1"),
+        (lambda: ConvAutoencoder((1, 8, 8), 5, channels=()), "channels is empty"),
+        pytest.param(
+            lambda: ConvAutoencoder((1, 8, 8), 5, mean=torch.rand(1, 4, 4)),
+            "mean",
+        ),
     ],
 )
 def test_a_model_that_cannot_be_built_is_refused_with_the_reason(make, complaint):
@@ -340,3 +363,182 @@ def test_what_comes_out_of_a_whole_set_can_be_trained_on(whole, method, shape):
 def test_a_whole_set_of_nothing_is_refused(whole, method, shape):
     with pytest.raises(ValueError, match="nothing to encode or decode"):
         whole(Recording(), torch.rand(0, *shape))
+
+
+# ---------------------------------------------------------------------------------------- words, bits, convolutions
+
+
+def text_net() -> TextAutoencoder:
+    return TextAutoencoder((30, 12, 4), idf=1 + torch.rand(30), mean=torch.rand(30))
+
+
+def bit_net() -> BinaryAutoencoder:
+    return BinaryAutoencoder((30, 12, 4), tied=True)
+
+
+def conv_net() -> ConvAutoencoder:
+    return ConvAutoencoder((3, 8, 12), 4, channels=(5, 7), mean=torch.rand(3, 8, 12))
+
+
+KINDS = {"text": (text_net, (30,)), "bits": (bit_net, (30,)), "convolution": (conv_net, (3, 8, 12))}
+every_kind = pytest.mark.parametrize(("make", "shape"), KINDS.values(), ids=KINDS.keys())
+
+
+@every_kind
+def test_a_step_of_training_reaches_every_parameter(make, shape):
+    model, x = make(), torch.rand(20, *shape)
+    loss = word_nats_per_document if isinstance(model, TextAutoencoder) else sse_per_image
+    loss(model(x), x).backward()
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.isfinite().all(), name
+        assert parameter.grad.abs().max() > 0, name
+
+
+@every_kind
+def test_a_state_makes_another_model_the_same_and_a_copy_is_one_of_its_own(make, shape):
+    model, other, x = make().eval(), make().eval(), torch.rand(20, *shape)
+    before = model(x).detach()
+    assert not torch.allclose(other(x), before)
+    other.load_state_dict(model.state_dict())
+    assert torch.equal(other(x), before)
+    twin = copy.deepcopy(model)
+    assert torch.equal(twin(x), before)
+    with torch.no_grad():
+        for parameter in twin.parameters():
+            parameter.add_(1)
+    assert torch.equal(model(x), before)
+    assert not torch.allclose(twin(x), before)
+
+
+@every_kind
+def test_a_whole_set_of_any_kind_is_the_direct_call(monkeypatch, make, shape):
+    monkeypatch.setattr(models, "BATCH_SIZE", 4)
+    model, x = make().eval(), torch.rand(9, *shape)
+    torch.testing.assert_close(encode_all(model, x), model.encode(x).detach())
+    torch.testing.assert_close(reconstruct(model, x), model(x).detach())
+    torch.testing.assert_close(decode_all(model, model.encode(x)), model.decode(model.encode(x)).detach())
+
+
+def test_what_a_text_net_says_are_logarithms_of_probabilities():
+    model = text_net()
+    for x in (torch.rand(20, 30), 1_000 * torch.rand(20, 30), torch.zeros(20, 30)):
+        assert model(x).exp().sum(dim=1).tolist() == pytest.approx([1] * 20, abs=1e-5)
+    assert model.decode(10 * torch.randn(20, 4)).exp().sum(dim=1).tolist() == pytest.approx([1] * 20, abs=1e-5)
+
+
+def test_a_text_net_starts_at_the_mean_frequencies():
+    counts = torch.rand(2_000).pow(8)
+    frequencies, x = counts / counts.sum(), 5 * torch.rand(50, 2_000)
+
+    def distance(mean: Tensor | None) -> float:
+        """Half the sum of what the guess has too much or too little: 0 to 1."""
+        model = TextAutoencoder((2_000, 100, 10), mean=mean)
+        return ((model(x).exp() - frequencies).abs().sum(dim=1) / 2).max().item()
+
+    assert distance(counts) < 0.2
+    assert distance(None) > 0.5
+
+
+def test_a_word_that_never_occurs_has_a_finite_start():
+    model = TextAutoencoder((3, 2), mean=torch.tensor([0.0, 1.0, 3.0]))
+    assert model(torch.rand(5, 3)).isfinite().all()
+    assert model.decoder[0].bias.exp().tolist() == pytest.approx([1e-6, 0.25, 0.75])
+
+
+def test_the_encoder_of_a_text_net_sees_weighed_words_at_one_length():
+    seen, idf = [], torch.tensor([1.0, 2.0, 0.5, 3.0])
+    model = TextAutoencoder((4, 3, 2), idf=idf)
+    model.encoder[0].register_forward_pre_hook(lambda layer, inputs: seen.append(inputs[0]))
+    counts = torch.tensor([[1.0, 2, 0, 0], [0, 0, 0, 7], [500, 3, 2, 1], [0, 0, 0, 0]])
+    model.encode(counts)
+    weighed = (1 + counts[:3]).log() * idf
+    by_hand = 2 * weighed / weighed.square().sum(dim=1, keepdim=True).sqrt()
+    torch.testing.assert_close(seen[0], torch.cat([by_hand, torch.zeros(1, 4)]))
+
+
+def test_the_idf_is_saved_with_the_weights_and_not_trained():
+    model = TextAutoencoder((4, 2), idf=torch.arange(4).double())
+    assert model.state_dict()["idf"].tolist() == [0, 1, 2, 3]
+    assert model.idf.dtype == torch.float32
+    assert "idf" not in dict(model.named_parameters())
+
+
+def test_noise_enters_the_code_of_bits_in_training_only():
+    model, x = bit_net(), torch.rand(20, 30)
+    assert not torch.equal(model.encode(x), model.encode(x))
+    model.eval()
+    assert torch.equal(model.encode(x), model.encode(x))
+    torch.testing.assert_close(model.encode(x), torch.sigmoid(model.encoder(x)))
+    silent = BinaryAutoencoder((30, 12, 4), noise=0)
+    torch.testing.assert_close(silent.train().encode(x), silent.eval().encode(x))
+
+
+@pytest.mark.parametrize("noise", [0.5, 4.0])
+def test_the_noise_of_the_bits_has_the_standard_deviation_asked_for(noise):
+    model, x = BinaryAutoencoder((30, 12, 8), noise=noise).double(), torch.rand(2_000, 30, dtype=torch.float64)
+    added = torch.logit(model.encode(x)) - model.encoder(x)
+    assert added.std().item() == pytest.approx(noise, rel=0.03)
+    assert added.mean().item() == pytest.approx(0, abs=0.04 * noise)
+    assert (torch.corrcoef(added.T) - torch.eye(8)).abs().max() < 0.1
+
+
+def test_bits_are_booleans_without_noise_and_decode_takes_them(monkeypatch):
+    monkeypatch.setattr(models, "BATCH_SIZE", 7)
+    model, x = bit_net().train(), torch.rand(20, 30)
+    bits = model.bits(x)
+    assert (bits.dtype, bits.shape, bits.device.type) == (torch.bool, (20, 4), "cpu")
+    assert torch.equal(bits, model.encoder(x) > 0)
+    assert bits.any()
+    assert not bits.all()
+    assert model.training
+    assert model.decode(bits.float()).shape == (20, 30)
+
+
+@pytest.mark.parametrize("image_shape", [(1, 8, 8), (3, 8, 12), (1, 4, 20)])
+@pytest.mark.parametrize("channels", [(3,), (4, 2)])
+def test_images_pass_the_convolutions_in_their_shape(image_shape, channels):
+    model, x = ConvAutoencoder(image_shape, 5, channels=channels), torch.rand(6, *image_shape)
+    z = model.encode(x)
+    assert z.shape == (6, 5)
+    assert model(x).shape == model.decode(z).shape == x.shape
+    torch.testing.assert_close(model(x), model.decode(z))
+    assert 0 <= model(x).min() <= model(x).max() <= 1
+    assert model.encode(x[:0]).shape == (0, 5)
+
+
+@pytest.mark.parametrize("shape", [(6, 1, 8, 8), (6, 3, 12, 8), (6, 3, 8, 13), (3, 8, 12), (6, 288)])
+def test_convolutions_refuse_images_of_another_shape_with_both_shapes(shape):
+    for call in (conv_net(), conv_net().encode):
+        with pytest.raises(ValueError, match=r"takes \(n, \*\(3, 8, 12\)\) images") as refusal:
+            call(torch.rand(shape))
+        assert str(shape) in str(refusal.value)
+
+
+@pytest.mark.parametrize("shape", [(6, 5), (4,), (6, 4, 1)])
+def test_convolutions_refuse_codes_of_another_size_with_both_sizes(shape):
+    with pytest.raises(ValueError, match=r"codes of shape \(n, 4\)") as refusal:
+        conv_net().decode(torch.rand(shape))
+    assert str(shape) in str(refusal.value)
+
+
+def test_convolutions_start_at_the_mean_image(digits):
+    mean, x = digits.train_images.mean(dim=0), digits.test_images[:200]
+
+    def distance(mean_given: Tensor | float) -> float:
+        return sse_per_image(
+            reconstruct(ConvAutoencoder((1, 28, 28), 30, mean=mean_given), x), mean.expand_as(x)
+        ).item()
+
+    assert distance(mean) < 5  # the digits themselves are 52 from it
+    assert distance(0.5) > 20
+
+
+def test_what_convolutions_see_moves_with_the_image():
+    model = ConvAutoencoder((1, 16, 16), 4, channels=(6, 3))
+    x = torch.zeros(1, 1, 16, 16)
+    x[..., 4:8, 4:8] = torch.rand(4, 4)
+    before_code = model.encoder[:-2]
+    seen, seen_moved = before_code(x), before_code(x.roll((4, 4), dims=(2, 3)))
+    torch.testing.assert_close(seen.roll((1, 1), dims=(2, 3))[..., 1:, 1:], seen_moved[..., 1:, 1:])
+    assert not torch.allclose(seen, seen_moved)

@@ -12,9 +12,9 @@ from matplotlib.colors import same_color, to_rgba
 from matplotlib.text import Text
 
 from course_utils.plotting import (
-    CLASS_COLOURS,
     COLOURS,
     METHOD_COLOURS,
+    class_colours,
     plot_band,
     plot_codes,
     plot_history,
@@ -235,7 +235,7 @@ def test_plot_codes_puts_each_class_s_name_at_its_median_in_its_colour():
         mine = z[labels == i].detach().numpy()
         assert np.array_equal(np.asarray(points.get_offsets()), mine)
         assert text.get_position() == pytest.approx(np.median(mine, axis=0))
-        assert to_rgba(points.get_facecolor()[0])[:3] == pytest.approx(CLASS_COLOURS[i])
+        assert to_rgba(points.get_facecolor()[0])[:3] == pytest.approx(class_colours(3)[i])
     assert ax.get_title(loc="left") == "codes"
 
 
@@ -278,8 +278,11 @@ def test_the_style_draws_digits_grey_and_titles_at_the_left():
 
 def test_the_colours_are_told_apart():
     assert len({to_rgba(colour) for colour in COLOURS}) == len(COLOURS)
-    assert len(set(METHOD_COLOURS.values())) == len(METHOD_COLOURS)
-    assert len(set(CLASS_COLOURS)) == 10
+    for together in ({"deep", "PCA", "pixels"}, {"tf-idf", "LSA-2", "LSA-10", "code-2", "code-10"}):
+        assert len({METHOD_COLOURS[name] for name in together}) == len(together)
+    assert len(set(class_colours(10))) == 10
+    assert len(set(class_colours(20))) == 20
+    assert len(class_colours(25)) == 25
 
 
 def test_signs_that_the_titles_use_have_a_glyph():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import importlib
 import inspect
+import io
 import json
 import re
 import warnings
@@ -169,13 +170,19 @@ def _read_python_docs() -> list[dict[str, str]]:
     """One document a public function or class that has a documentation of its own, at least MIN_WORDS long."""
     documents, seen = [], set()
     for topic, title, text in _docstrings():
-        text = _without_code(text)
+        text = _prose(text)
         if text not in seen and len(re.findall(WORD, text)) >= MIN_WORDS:
             seen.add(text)
             documents.append({"topic": topic, "title": title, "text": text})
-    documents = _without_near_duplicates(documents)
-    count = Counter(d["topic"] for d in documents)
-    return [d for d in documents if count[d["topic"]] >= MIN_DOCUMENTS]
+    n_before = None
+    while (
+        documents and len(documents) != n_before
+    ):  # each dropping changes the weights of the words, and so who is near to whom
+        n_before = len(documents)
+        documents = _without_near_duplicates(documents)
+        count = Counter(d["topic"] for d in documents)
+        documents = [d for d in documents if count[d["topic"]] >= MIN_DOCUMENTS]
+    return documents
 
 
 def _docstrings() -> Iterator[tuple[str, str, str]]:
@@ -183,22 +190,25 @@ def _docstrings() -> Iterator[tuple[str, str, str]]:
     seen: set[int] = set()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        for root, names in _MODULES.items():
-            for name in names.split():
-                module_name = name if name == root else f"{root}.{name}"
-                is_sub_package = root in ("scipy", "torch") and name not in (root, "Tensor")
-                topic = ".".join(module_name.split(".")[:2]) if is_sub_package else root
-                module = _import(module_name)
-                for public in sorted(n for n in getattr(module, "__all__", dir(module)) if not n.startswith("_")):
-                    try:
-                        thing = getattr(module, public)
-                        text = inspect.getdoc(thing) if callable(thing) else None
-                    except Exception:  # deprecated or experimental: it would warn, or refuses to be had
-                        continue
-                    home = getattr(thing, "__module__", None) or module_name
-                    if text and id(thing) not in seen and home.split(".")[0].lstrip("_") == root:
-                        seen.add(id(thing))
-                        yield topic, f"{module_name}.{public}", text
+        modules = {
+            (root, name if name == root else f"{root}.{name}"): None for root, names in _MODULES.items()
+            for name in names.split()
+        }  # fmt: skip
+        # All of them first: scipy, when imported, rewrites the documentation of some of numpy's functions.
+        modules = {(root, name): _import(name) for root, name in modules}
+        for (root, module_name), module in modules.items():
+            is_sub_package = root in ("scipy", "torch") and module_name not in (root, "torch.Tensor")
+            topic = ".".join(module_name.split(".")[:2]) if is_sub_package else root
+            for public in sorted(n for n in getattr(module, "__all__", dir(module)) if not n.startswith("_")):
+                try:
+                    thing = getattr(module, public)
+                    text = inspect.getdoc(thing) if callable(thing) else None
+                except Exception:  # deprecated or experimental: it would warn, or refuses to be had
+                    continue
+                home = getattr(thing, "__module__", None) or module_name
+                if text and id(thing) not in seen and home.split(".")[0].lstrip("_") == root:
+                    seen.add(id(thing))
+                    yield topic, f"{module_name}.{public}", text
 
 
 def _import(name: str) -> object:
@@ -210,12 +220,18 @@ def _import(name: str) -> object:
         return object()
 
 
-def _without_code(text: str) -> str:
-    """Without examples typed at a prompt, and what they print: imports would give the package away."""
-    lines, in_example = [], False
+def _prose(text: str) -> str:
+    """Without examples typed at a prompt, whose imports would give the package away, and notes on deprecation, of which
+    scipy writes some from a set, in another order every time."""
+    lines, in_example, note_indent = [], False, None
     for line in text.splitlines():
+        indent = len(line) - len(line.lstrip())
         in_example = line.lstrip().startswith(">>>") or (in_example and bool(line.strip()))
-        if not in_example:
+        if note_indent is not None and line.strip() and indent <= note_indent:
+            note_indent = None
+        if line.lstrip().startswith(".. deprecated::"):
+            note_indent = indent
+        if not in_example and note_indent is None:
             lines.append(line)
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()
 
@@ -331,15 +347,15 @@ def text_files(path: str | Path, *, test_share: float = 0.2, seed: int = 0) -> T
 
 def _read_folder(root: Path) -> Iterator[dict[str, str]]:
     for folder in sorted(f for f in root.iterdir() if f.is_dir() and not f.name.startswith(".")):
-        for file in sorted(folder.rglob("*.txt")):
+        for file in sorted(f for f in folder.rglob("*") if f.suffix.lower() == ".txt" and f.is_file()):
             where = str(file.relative_to(root))
             yield {"topic": folder.name, "title": file.stem, "text": _utf8(file, where), "where": where}
 
 
 def _read_table(file: Path) -> Iterator[dict[str, str]]:
-    lines = _utf8(file, file.name).splitlines(keepends=True)
+    lines = io.StringIO(_utf8(file, file.name))  # splitlines() would break at rarer characters, too
     if file.suffix.lower() == ".tsv":  # a tab separates, and quotes are text: what spreadsheets and `cut` write
-        rows: Iterable[list[str]] = (line.rstrip("\r\n").split("\t", maxsplit=1) for line in lines)
+        rows: Iterable[list[str]] = (line.rstrip("\n").split("\t", maxsplit=1) for line in lines)
     else:
         rows = _csv_rows(lines, file)
     for number, row in enumerate(rows, start=1):
@@ -355,7 +371,7 @@ def _read_table(file: Path) -> Iterator[dict[str, str]]:
         yield {"topic": topic, "title": _first_words(text), "text": text, "where": f"row {number}"}
 
 
-def _csv_rows(lines: Sequence[str], file: Path) -> Iterator[list[str]]:
+def _csv_rows(lines: Iterable[str], file: Path) -> Iterator[list[str]]:
     limit = csv.field_size_limit(MAX_ROW_BYTES)
     try:
         yield from csv.reader(lines, strict=True)

@@ -233,6 +233,14 @@ def _load_torchvision(name: str, class_name: str, quick_alternative: str) -> Ima
     )  # fmt: skip
 
 
+def _load_cifar10() -> ImageData:
+    """torchvision's archive; or, where the data folder has cifar10/train and cifar10/test, those pictures."""
+    folder = settings().data_folder / "cifar10"
+    if (folder / "train").is_dir() and (folder / "test").is_dir():
+        return image_folder(folder, skip_unreadable=True)
+    return _load_torchvision("cifar10", "CIFAR10", "photos")
+
+
 def _check_idx_files(folder: Path, checksums: dict[str, str]) -> None:
     for file_name, expected in checksums.items():
         path = folder / file_name
@@ -267,7 +275,8 @@ def image_folder(
 
     A sub-folder is a class; a folder without any is one class. Where it holds `train/` and `test/`, that is the
     split; otherwise `test_share` of each class is drawn with a fixed seed.
-    Raises DataError: no such folder, no images in it, unreadable files (listed; or left out by `skip_unreadable`).
+    Raises DataError: no such folder, no images in it, unreadable files (listed). With `skip_unreadable` these are left
+    out instead, counted and named in the result's `source`.
     """
     root = Path(path).expanduser().resolve()
     if not root.is_dir():
@@ -295,8 +304,13 @@ def image_folder(
         name=root.name,
         train_images=parts["train"][0], train_labels=parts["train"][1],
         test_images=parts["test"][0], test_labels=parts["test"][1],
-        class_names=class_names, source=f"Images below the folder {root.name}.",
+        class_names=class_names, source=f"Images below the folder {root.name}.{_left_out(bad)}",
     )  # fmt: skip
+
+
+def _left_out(bad: Sequence[str]) -> str:
+    names = ", ".join(line.split(":")[0] for line in bad[:5]) + (", …" if len(bad) > 5 else "")
+    return f" Left out, not readable: {len(bad)} ({names})." if bad else ""
 
 
 def _files_by_class(root: Path, name_if_flat: str) -> dict[str, list[Path]]:
@@ -365,5 +379,5 @@ _LOADERS: dict[str, Callable[[], ImageData]] = {
     "photos": _load_photos,
     "mnist": lambda: _load_torchvision("mnist", "MNIST", "mnist-5k"),
     "fashion-mnist": lambda: _load_torchvision("fashion-mnist", "FashionMNIST", "mnist-5k"),
-    "cifar10": lambda: _load_torchvision("cifar10", "CIFAR10", "photos"),
+    "cifar10": _load_cifar10,
 }

@@ -17,7 +17,7 @@ import pytest
 
 from course_utils.data import ImageData
 from course_utils.plotting import COLOURS, METHOD_COLOURS
-from course_utils.widgets import RESIDUAL_COLOURS
+from course_utils.widgets.restoring import RESIDUAL_COLOURS
 
 pytestmark = pytest.mark.browser
 

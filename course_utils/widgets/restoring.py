@@ -1,91 +1,20 @@
-"""One exploration a chapter. A widget shows a still picture where there is no kernel, and says so when it fails.
-
-Each draws its figure once and, when a slider moves, only what moves on it (matplotlib calls it blitting): 10 to 20 ms
-instead of 150, so that a slider feels like a slider.
-"""
+"""Widgets of notebooks 1 and 2: what is left of a digit, and of a walk between two."""
 
 from __future__ import annotations
 
-import base64
-import io
-import re
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping
 
 import ipywidgets
-import numpy as np
 import torch
-from matplotlib.artist import Artist
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.image import AxesImage
-from PIL import Image
 from torch import Tensor
 
 from course_utils.metrics import sse_of_each_image
 from course_utils.models import decode_all, encode_all
 from course_utils.plotting import COLOURS, METHOD_COLOURS
+from course_utils.widgets.base import LiveFigure, grey_shape, picture
 
 RESIDUAL_COLOURS = "RdBu_r"
-
-
-class LiveFigure(ipywidgets.VBox):
-    """Controls above a figure, of which only the `moving` artists are redrawn, and a line of text below it.
-
-    Sub-classes build figure and controls, call `super().__init__`, and write `update()`: it reads the controls, sets
-    the artists' data, and returns the line of text. An error in it is shown below the figure: without that, an
-    exception in a callback that a browser triggers shows nowhere.
-    """
-
-    def __init__(self, figure: Figure, controls: Sequence[ipywidgets.Widget], moving: Sequence[Artist]) -> None:
-        self._figure, self._moving = figure, tuple(moving)
-        self._canvas = FigureCanvasAgg(figure)
-        for artist in self._moving:
-            artist.set_animated(True)
-        self._canvas.draw()
-        self._background = self._canvas.copy_from_bbox(figure.bbox)
-        self.picture = ipywidgets.Image(format="png", layout={"width": f"{figure.bbox.width:.0f}px", "margin": "0"})
-        self.readout = ipywidgets.HTML()
-        self.errors = ipywidgets.Output()
-        self.refresh()
-        row = ipywidgets.HBox(tuple(controls), layout={"flex_flow": "row wrap"})
-        super().__init__((row, self.picture, self.readout, self.errors))
-        for control in controls:
-            control.observe(self._changed, names="value")
-
-    def update(self) -> str:
-        """Set the moving artists from the controls' values; returns the text below the figure."""
-        raise NotImplementedError
-
-    def refresh(self) -> None:
-        """Redraw what moves, and send the picture."""
-        self.readout.value = self.update()
-        self._canvas.restore_region(self._background)
-        for artist in self._moving:
-            artist.axes.draw_artist(artist)
-        self.picture.value = self._png(compress_level=1)
-
-    def _changed(self, _change: Mapping[str, Any]) -> None:
-        if self.errors.outputs:
-            self.errors.outputs = ()
-        with self.errors:
-            self.refresh()
-
-    def _png(self, **options: Any) -> bytes:
-        buffer = io.BytesIO()
-        Image.fromarray(np.asarray(self._canvas.buffer_rgba())).convert("RGB").save(buffer, "png", **options)
-        return buffer.getvalue()
-
-    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
-        """The live view for a front end with a kernel, and the picture as it stands for one without (GitHub)."""
-        bundle = super()._repr_mimebundle_(**kwargs) or {}
-        text = re.sub(r"<[^>]+>", "", self.readout.value)  # read aloud by a screen reader
-        still = {
-            "text/plain": f"{type(self).__name__}: {text}",
-            "image/png": base64.b64encode(self._png(optimize=True)).decode(),
-        }
-        return {**bundle, **still}
 
 
 class PCAExplorer(LiveFigure):
@@ -97,7 +26,7 @@ class PCAExplorer(LiveFigure):
     """
 
     def __init__(self, images: Tensor, *, mean: Tensor, components: Tensor, k: int = 10) -> None:
-        n, h, w = _grey_shape(images)
+        n, h, w = grey_shape(images)
         k_max = len(components)
         if mean.numel() != h * w or components.shape[1] != h * w:
             raise ValueError(
@@ -116,9 +45,9 @@ class PCAExplorer(LiveFigure):
         figure = Figure(figsize=(9.6, 2.9), dpi=90, layout="constrained")
         axes = figure.subplots(1, 4, width_ratios=(1, 1, 1, 1.9))
         self._pictures = [
-            _picture(axes[0], "the digit", (h, w)),
-            _picture(axes[1], "from k numbers", (h, w)),
-            _picture(axes[2], "error (red: too bright)", (h, w), limits=(-1, 1), cmap=RESIDUAL_COLOURS),
+            picture(axes[0], "the digit", (h, w)),
+            picture(axes[1], "from k numbers", (h, w)),
+            picture(axes[2], "error (red: too bright)", (h, w), limits=(-1, 1), cmap=RESIDUAL_COLOURS),
         ]
         curve = axes[3]
         curve.plot(self._errors_by_k.mean(0), color="0.6", label=f"mean of these {n}")
@@ -133,8 +62,8 @@ class PCAExplorer(LiveFigure):
         i, k = self.digit.value, self.k.value
         shape = self._pictures[0].get_array().shape
         x, x_hat = self._x[i], self._mean + self._z[i, :k] @ self._components[:k]
-        for picture, values in zip(self._pictures, (x, x_hat, x_hat - x), strict=True):
-            picture.set_data(values.view(shape).numpy())
+        for shown, values in zip(self._pictures, (x, x_hat, x_hat - x), strict=True):
+            shown.set_data(values.view(shape).numpy())
         self._line.set_data(range(self._errors_by_k.shape[1]), self._errors_by_k[i])
         sse = (x_hat - x).square().sum().item()
         self._point.set_data([k], [sse])
@@ -150,7 +79,7 @@ class CodeSizeExplorer(LiveFigure):
     """
 
     def __init__(self, images: Tensor, reconstructions: Mapping[str, Mapping[int, Tensor]]) -> None:
-        _grey_shape(images)
+        grey_shape(images)
         if not reconstructions:
             raise ValueError("There is no method to compare: reconstructions is empty.")
         sizes = sorted(next(iter(reconstructions.values())))
@@ -170,7 +99,7 @@ class CodeSizeExplorer(LiveFigure):
         figure = Figure(figsize=(9.6, 2.9), dpi=90, layout="constrained")
         axes = figure.subplots(1, n_pictures + 1, width_ratios=[1] * n_pictures + [1.9])
         self._pictures = [
-            _picture(ax, name, shape) for ax, name in zip(axes, ("the digit", *reconstructions), strict=False)
+            picture(ax, name, shape) for ax, name in zip(axes, ("the digit", *reconstructions), strict=False)
         ]
         curve, self._lines, self._points = axes[-1], [], []
         for name, spare in zip(reconstructions, COLOURS[2:], strict=False):
@@ -188,8 +117,8 @@ class CodeSizeExplorer(LiveFigure):
     def update(self) -> str:
         i, k = self.digit.value, self.size.value
         shown = [self._images[i], *(by_size[k][i] for by_size in self._reconstructions.values())]
-        for picture, image in zip(self._pictures, shown, strict=True):
-            picture.set_data(image[0].numpy())
+        for ax_image, image in zip(self._pictures, shown, strict=True):
+            ax_image.set_data(image[0].numpy())
         texts = []
         for (name, errors), line, point in zip(self._errors_by_method.items(), self._lines, self._points, strict=True):
             line.set_data(self._sizes, errors[:, i])
@@ -208,7 +137,7 @@ class WalkExplorer(LiveFigure):
     N_STEPS = 8
 
     def __init__(self, model: torch.nn.Module, images: Tensor, *, start: int = 0, end: int = 1) -> None:
-        n, *self._shape = _grey_shape(images)
+        n, *self._shape = grey_shape(images)
         self._images, self._codes = images, encode_all(model, images)
         self._decode: Callable[[Tensor], Tensor] = lambda z: decode_all(model, z)
         self.start = ipywidgets.IntSlider(start, 0, n - 1, description="from no.", layout={"width": "250px"})
@@ -218,11 +147,11 @@ class WalkExplorer(LiveFigure):
         figure = Figure(figsize=(9.6, 2.2), dpi=90, layout="constrained")
         grid = figure.subplot_mosaic([["strip", "pixel", "code"]], width_ratios=(3.4, 1, 1))
         h, w = self._shape
-        self._strip = _picture(
+        self._strip = picture(
             grid["strip"], "the walk: mixed pixels above, mixed codes below", (2 * h, (self.N_STEPS + 1) * w)
         )
-        self._pixel = _picture(grid["pixel"], "at t: pixels", self._shape)
-        self._code = _picture(grid["code"], "at t: codes", self._shape)
+        self._pixel = picture(grid["pixel"], "at t: pixels", self._shape)
+        self._code = picture(grid["code"], "at t: codes", self._shape)
         (self._marker,) = grid["strip"].plot([], [], color=COLOURS[1], linewidth=2)
         super().__init__(figure, (self.start, self.end, self.t), (self._strip, self._pixel, self._code, self._marker))
 
@@ -239,20 +168,3 @@ class WalkExplorer(LiveFigure):
         self._marker.set_data([(self.N_STEPS * t + 0.5) * w - 0.5] * 2, [-0.5, 2 * h - 0.5])
         distance = (pixels[-1] - decoded[-1]).square().sum().item()
         return f"t = {t:.2f}: the two pictures at t are <b>{distance:.2f}</b> apart (squared difference, summed)"
-
-
-def _grey_shape(images: Tensor) -> tuple[int, int, int]:
-    """`(n, h, w)` of grey images; ValueError for anything else."""
-    if images.ndim != 4 or images.shape[1] != 1 or not len(images):
-        raise ValueError(
-            f"This widget shows grey images, (n, 1, h, w) with n of at least 1, not {tuple(images.shape)}."
-        )
-    return len(images), images.shape[2], images.shape[3]
-
-
-def _picture(
-    ax: Axes, title: str, shape: tuple[int, int], *, limits: tuple[float, float] = (0, 1), cmap: str = "gray"
-) -> AxesImage:  # fmt: skip
-    ax.set_title(title, loc="left", fontsize=10)
-    ax.set_axis_off()
-    return ax.imshow(np.zeros(shape), vmin=limits[0], vmax=limits[1], cmap=cmap, interpolation="nearest")

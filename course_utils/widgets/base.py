@@ -1,0 +1,95 @@
+"""What every widget of the course is built on: a figure of which only what moves is redrawn."""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import ipywidgets
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from PIL import Image
+from torch import Tensor
+
+
+class LiveFigure(ipywidgets.VBox):
+    """Controls above a figure, of which only the `moving` artists are redrawn, and a line of text below it.
+
+    Sub-classes build figure and controls, call `super().__init__`, and write `update()`: it reads the controls, sets
+    the artists' data, and returns the line of text. An error in it is shown below the figure: without that, an
+    exception in a callback that a browser triggers shows nowhere.
+    """
+
+    def __init__(self, figure: Figure, controls: Sequence[ipywidgets.Widget], moving: Sequence[Artist]) -> None:
+        self._figure, self._moving = figure, tuple(moving)
+        self._canvas = FigureCanvasAgg(figure)
+        for artist in self._moving:
+            artist.set_animated(True)
+        self._canvas.draw()
+        self._background = self._canvas.copy_from_bbox(figure.bbox)
+        self.picture = ipywidgets.Image(format="png", layout={"width": f"{figure.bbox.width:.0f}px", "margin": "0"})
+        self.readout = ipywidgets.HTML()
+        self.errors = ipywidgets.Output()
+        self.refresh()
+        row = ipywidgets.HBox(tuple(controls), layout={"flex_flow": "row wrap"})
+        super().__init__((row, self.picture, self.readout, self.errors))
+        for control in controls:
+            control.observe(self._changed, names="value")
+
+    def update(self) -> str:
+        """Set the moving artists from the controls' values; returns the text below the figure."""
+        raise NotImplementedError
+
+    def refresh(self) -> None:
+        """Redraw what moves, and send the picture."""
+        self.readout.value = self.update()
+        self._canvas.restore_region(self._background)
+        for artist in self._moving:
+            artist.axes.draw_artist(artist)
+        self.picture.value = self._png(compress_level=1)
+
+    def _changed(self, _change: Mapping[str, Any]) -> None:
+        if self.errors.outputs:
+            self.errors.outputs = ()
+        with self.errors:
+            self.refresh()
+
+    def _png(self, **options: Any) -> bytes:
+        buffer = io.BytesIO()
+        Image.fromarray(np.asarray(self._canvas.buffer_rgba())).convert("RGB").save(buffer, "png", **options)
+        return buffer.getvalue()
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
+        """The live view for a front end with a kernel, and the picture as it stands for one without (GitHub)."""
+        bundle = super()._repr_mimebundle_(**kwargs) or {}
+        text = re.sub(r"<[^>]+>", "", self.readout.value)  # read aloud by a screen reader
+        still = {
+            "text/plain": f"{type(self).__name__}: {text}",
+            "image/png": base64.b64encode(self._png(optimize=True)).decode(),
+        }
+        return {**bundle, **still}
+
+
+def grey_shape(images: Tensor) -> tuple[int, int, int]:
+    """`(n, h, w)` of grey images; ValueError for anything else."""
+    if images.ndim != 4 or images.shape[1] != 1 or not len(images):
+        raise ValueError(
+            f"This widget shows grey images, (n, 1, h, w) with n of at least 1, not {tuple(images.shape)}."
+        )
+    return len(images), images.shape[2], images.shape[3]
+
+
+def picture(
+    ax: Axes, title: str, shape: tuple[int, int], *, limits: tuple[float, float] = (0, 1), cmap: str = "gray"
+) -> AxesImage:  # fmt: skip
+    """An empty picture of that shape in Axes without a frame: what a widget sets the data of."""
+    ax.set_title(title, loc="left", fontsize=10)
+    ax.set_axis_off()
+    return ax.imshow(np.zeros(shape), vmin=limits[0], vmax=limits[1], cmap=cmap, interpolation="nearest")

@@ -1,0 +1,226 @@
+"""Widgets of notebooks 3 and 4: ask a collection of texts or of images, and compare what several methods find."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import ipywidgets
+import numpy as np
+import torch
+from matplotlib.colors import to_hex, to_rgb
+from matplotlib.figure import Figure
+from scipy.sparse import csr_array
+from torch import Tensor
+
+from course_utils.data import ImageData, TextData
+from course_utils.plotting import COLOURS, class_colours, tile
+from course_utils.retrieval import CodeSearch
+from course_utils.text import BagOfWords, Query
+from course_utils.widgets.base import LiveFigure, picture
+from course_utils.widgets.pointer import DrawingPad, PictureChooser
+
+
+class TextSearchExplorer(LiveFigure):
+    """Type a query, or pick a test document: a column of results for each method, and where the query lands on maps.
+
+    bag: fitted on corpus.train_texts, which are searched; searches: name → a CodeSearch over their counts; maps: the
+    names of those whose codes have two numbers. Results have their topic's colour; a picked document has a topic, so
+    right results are marked ✓. Words that are not in the vocabulary are named, with what may have been meant.
+    """
+
+    N_RESULTS = 8
+
+    def __init__(
+        self, corpus: TextData, bag: BagOfWords, searches: Mapping[str, CodeSearch], *, maps: Sequence[str] = (),
+        query: str = "",
+    ) -> None:  # fmt: skip
+        if not searches or any(name not in searches for name in maps):
+            raise ValueError(f"maps must name some of the searches ({', '.join(searches) or 'there are none'}).")
+        if any(searches[name].codes.shape[1] != 2 for name in maps):
+            raise ValueError("A map is drawn of codes of two numbers alone.")
+        self._corpus, self._bag, self._searches = corpus, bag, searches
+        self._queries = bag.transform(corpus.test_texts)
+        self._colours = [to_hex(c) for c in class_colours(len(corpus.topic_names))]
+        self.query = ipywidgets.Text(
+            query, description="query", placeholder="type words", layout={"width": "420px"}, continuous_update=True
+        )
+        self.document = ipywidgets.IntSlider(
+            -1, -1, len(corpus.test_texts) - 1, description="or text no.", layout={"width": "420px"}
+        )
+        figure = Figure(figsize=(9.6, 3.9 if maps else 0.3), dpi=90, layout="constrained")
+        self._marks = {}
+        for ax, name in zip(np.atleast_1d(figure.subplots(1, max(1, len(maps)))), maps or [None], strict=True):
+            ax.set_axis_off()
+            if name is not None:
+                self._marks[name] = self._draw_map(ax, name)
+        super().__init__(figure, (self.query, self.document), [m for marks in self._marks.values() for m in marks])
+
+    def _draw_map(self, ax: Any, name: str) -> list[Any]:
+        codes, labels = torch.as_tensor(self._searches[name].codes), self._corpus.train_labels
+        low, high = np.quantile(codes, 0.005, axis=0), np.quantile(codes, 0.995, axis=0)
+        margin = 0.06 * (high - low)
+        ax.scatter(*codes.T, s=6, alpha=0.55, c=[self._colours[i] for i in labels], linewidths=0)
+        ax.set(xlim=(low[0] - margin[0], high[0] + margin[0]), ylim=(low[1] - margin[1], high[1] + margin[1]))
+        ax.set_title(f"{name}: + the query, ○ what it finds", loc="left", fontsize=10)
+        return [
+            *ax.plot([], [], "o", markersize=9, markerfacecolor="none", markeredgecolor="black"),
+            *ax.plot([], [], "P", markersize=13, color="black", markeredgecolor="white"),
+        ]
+
+    def _changed(self, change: Mapping[str, Any]) -> None:
+        if change["owner"] is self.query and self.query.value and self.document.value >= 0:
+            self.document.value = -1  # what was touched last is what is asked; this comes back here, and refreshes
+            return
+        super()._changed(change)
+
+    def update(self) -> str:
+        i = self.document.value
+        if i >= 0:
+            counts, truth = self._queries[[i]], self._corpus.test_labels[i].item()
+            asked = f"text {i}: <b>{html.escape(self._corpus.test_titles[i])}</b> {self._chip(truth)}"
+            known = counts.sum() > 0
+            asked += "" if known else " None of its words is in the vocabulary: there is nothing to search for."
+        else:
+            query = self._bag.query(self.query.value)
+            counts, truth, known = query.counts, None, bool(query.known)
+            asked = _what_was_read(query) if self.query.value.strip() else "Type a query, or move the slider."
+        found = {name: self._find(name, counts) if known else [] for name in self._searches}
+        columns = "".join(self._column(name, members, truth) for name, members in found.items())
+        return (
+            f'<div style="line-height:1.35">{asked}'
+            f'<table style="width:860px;table-layout:fixed;font-size:12px"><tr>{columns}</tr></table></div>'
+        )
+
+    def _find(self, name: str, counts: csr_array) -> list[int]:
+        search = self._searches[name]
+        found = search.search(counts, min(self.N_RESULTS, len(search.index))).indices[0]
+        if name in self._marks:
+            around, cross = self._marks[name]
+            around.set_data(*np.asarray(search.codes)[found].T)
+            # Beyond the edge of the map, the cross stands at the edge.
+            (left, right), (bottom, top) = cross.axes.get_xlim(), cross.axes.get_ylim()
+            x, y = np.asarray(search.encode(counts))[0]
+            cross.set_data([np.clip(x, left, right)], [np.clip(y, bottom, top)])
+        return found.tolist()
+
+    def _column(self, name: str, found: list[int], truth: int | None) -> str:
+        labels = self._corpus.train_labels[found].tolist() if found else []
+        n_right = f" <small>{labels.count(truth)} of {len(found)} right</small>" if truth is not None and found else ""
+        lines = "".join(
+            f'<div title="{html.escape(self._corpus.train_texts[i][:300], quote=True)}" style="white-space:nowrap;'
+            f'overflow:hidden;text-overflow:ellipsis">{"✓ " if label == truth else ""}{self._chip(label)} '
+            f"{html.escape(_last(self._corpus.train_titles[i]))}</div>"
+            for i, label in zip(found, labels, strict=True)
+        )
+        return f'<td style="vertical-align:top;text-align:left"><b>{html.escape(name)}</b>{n_right}{lines or "–"}</td>'
+
+    def _chip(self, label: int) -> str:
+        colour = self._colours[label]
+        ink = "black" if sum(to_rgb(colour)) > 1.5 else "white"
+        return (
+            f'<span style="background:{colour};color:{ink};padding:0 4px;border-radius:3px">'
+            f"{html.escape(self._corpus.topic_names[label])}</span>"
+        )
+
+
+def _what_was_read(query: Query) -> str:
+    words = f"Searched for: <b>{html.escape(', '.join(query.known))}</b>. " if query.known else ""
+    return words + html.escape(query.message)
+
+
+def _last(title: str) -> str:
+    """Of a dotted name the last two parts; the topic says the rest."""
+    return title if " " in title else ".".join(title.split(".")[-2:])
+
+
+class ImageSearchExplorer(LiveFigure):
+    """Click a picture, or draw a digit: a row of neighbours for each method; those of another class are framed.
+
+    data: its test images are asked, its training images are searched; searches: name → a CodeSearch over these, as in
+    `{"pixels": …, "code": …}`. Two sliders shift the query. The pad is there for grey images of 28×28 alone; a drawn
+    digit has the class that one says it has.
+    """
+
+    N_RESULTS, N_PICTURES = 10, 30
+
+    def __init__(self, data: ImageData, searches: Mapping[str, CodeSearch]) -> None:
+        if not searches:
+            raise ValueError("There is no method to compare: searches is empty.")
+        self._data, self._searches = data, searches
+        self.chooser = PictureChooser(data.test_images[: self.N_PICTURES], n_columns=15)
+        self.dx = ipywidgets.IntSlider(0, -4, 4, description="shift →", layout={"width": "260px"})
+        self.dy = ipywidgets.IntSlider(0, -4, 4, description="shift ↓", layout={"width": "260px"})
+        self.pad = DrawingPad() if data.image_shape == (1, DrawingPad.SIZE, DrawingPad.SIZE) else None
+        self.drawn_class = ipywidgets.Dropdown(
+            options=[("I do not say", -1), *((name, i) for i, name in enumerate(data.class_names))],
+            description="I drew a", layout={"width": "200px"},
+        )  # fmt: skip
+
+        _, h, w = data.image_shape
+        figure = Figure(figsize=(9.6, 0.35 + 0.82 * len(searches)), dpi=90, layout="constrained")
+        grid = figure.add_gridspec(len(searches), 2, width_ratios=(1, self.N_RESULTS))
+        self._asked = picture(figure.add_subplot(grid[:, 0]), "asked", (h, w))
+        row_shape = (h + 2 * _FRAME, self.N_RESULTS * (w + 2 * _FRAME))
+        self._rows = {
+            name: picture(figure.add_subplot(grid[i, 1]), f"found by {name}", row_shape)
+            for i, name in enumerate(searches)
+        }
+        super().__init__(
+            figure, (self.chooser, self.dx, self.dy, self.drawn_class), (self._asked, *self._rows.values())
+        )
+        self.chooser.unobserve(self._changed, names="value")
+        self.chooser.on_input(lambda: self._changed({}))
+        if self.pad is not None:
+            self.pad.on_input(self._drawn)
+            self.children[0].children = (*self.children[0].children, self.pad)
+
+    def _drawn(self) -> None:
+        self.chooser.chosen = -1
+        self._changed({})
+
+    def update(self) -> str:
+        image, truth = self._query()
+        self._asked.set_data(_as_rgb(image))
+        texts = []
+        for name, search in self._searches.items():
+            found = search.search(image, min(self.N_RESULTS, len(search.index))).indices[0]
+            wrong = self._data.train_labels[found] != truth if truth >= 0 else torch.zeros(len(found), dtype=torch.bool)
+            self._rows[name].set_data(_framed(self._data.train_images[found], wrong))
+            texts.append(f"{name} <b>{int(wrong.sum())}</b> of {len(found)} wrong")
+        what = "a drawing" if self.chooser.chosen < 0 else f"“{html.escape(self._data.class_names[truth])}”"
+        verdict = ", ".join(texts) if truth >= 0 else "say what you drew, and the wrong ones are framed"
+        return f"{what}, shifted by ({self.dx.value}, {self.dy.value}): {verdict}"
+
+    def _query(self) -> tuple[Tensor, int]:
+        """The image that is asked, `(1, c, h, w)`, and its class, or −1."""
+        i = self.chooser.chosen
+        if i < 0 and self.pad is not None:
+            image, truth = self.pad.image, self.drawn_class.value
+        else:
+            i = max(0, min(i, len(self._data.test_images) - 1))
+            image, truth = self._data.test_images[[i]], self._data.test_labels[i].item()
+        return _shifted(image, self.dx.value, self.dy.value), truth
+
+
+_FRAME = 2  # pixels around each picture
+
+
+def _shifted(image: Tensor, dx: int, dy: int) -> Tensor:
+    h, w = image.shape[-2:]
+    m = max(abs(dx), abs(dy))
+    return torch.nn.functional.pad(image, [m] * 4)[..., m - dy : m - dy + h, m - dx : m - dx + w]
+
+
+def _as_rgb(image: Tensor) -> np.ndarray:
+    return image[0].expand(3, -1, -1).permute(1, 2, 0).numpy()
+
+
+def _framed(images: Tensor, wrong: Tensor) -> np.ndarray:
+    """Pictures side by side, `(h, n·w, 3)`, with a white frame around each, a red one around the wrong."""
+    n, _, h, w = images.shape
+    framed = torch.ones(n, 3, h + 2 * _FRAME, w + 2 * _FRAME)
+    framed[wrong] = torch.tensor(to_rgb(COLOURS[1]))[:, None, None]
+    framed[:, :, _FRAME:-_FRAME, _FRAME:-_FRAME] = images.expand(-1, 3, -1, -1)
+    return tile(framed, n_columns=n, pad=0)

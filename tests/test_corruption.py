@@ -1,0 +1,146 @@
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from course_utils.corruption import masking, shifting
+
+MAKERS = {"masking": lambda: masking(0.3), "shifting": lambda: shifting(2)}
+every_corruption = pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS.keys())
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+# -------------------------------------------------------------------------------------------------------------- both
+
+
+@every_corruption
+def test_the_same_generator_gives_the_same_noise_and_another_seed_another(make):
+    corrupt, x = make(), torch.rand(20, 1, 9, 7)
+    assert torch.equal(corrupt(x, generator(3)), corrupt(x, generator(3)))
+    assert not torch.equal(corrupt(x, generator(3)), corrupt(x, generator(4)))
+    going_on = generator(3)
+    assert not torch.equal(corrupt(x, going_on), corrupt(x, going_on))
+
+
+@every_corruption
+def test_noise_neither_depends_on_nor_disturbs_the_global_random_numbers(make):
+    corrupt, x = make(), torch.rand(20, 1, 9, 7)
+    torch.manual_seed(1)
+    noisy, state = corrupt(x, generator()), torch.get_rng_state()
+    torch.manual_seed(2)
+    assert torch.equal(corrupt(x, generator()), noisy)
+    torch.manual_seed(1)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+@every_corruption
+def test_x_is_left_as_it_was_and_what_comes_out_has_its_shape_and_type(make):
+    x = torch.rand(20, 3, 9, 7, dtype=torch.float64)
+    before = x.clone()
+    noisy = make()(x, generator())
+    noisy.zero_()
+    assert torch.equal(x, before)
+    assert noisy.shape == x.shape
+    assert noisy.dtype == x.dtype
+    assert noisy.is_contiguous()
+
+
+@pytest.mark.parametrize("make", [lambda: masking(0), lambda: shifting(0)])
+def test_no_noise_at_all_changes_nothing(make):
+    x = torch.rand(5, 3, 4, 6)
+    assert torch.equal(make()(x, generator()), x)
+
+
+@pytest.mark.parametrize(
+    ("make", "name"),
+    [
+        (lambda: masking(0.25), "masking(0.25)"),
+        (lambda: masking(0.5), "masking(0.5)"),
+        (lambda: shifting(3), "shifting(3)"),
+    ],
+)
+def test_a_corruption_is_named_after_its_noise(make, name):
+    assert make().__name__ == name
+
+
+# ----------------------------------------------------------------------------------------------------------- masking
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+@pytest.mark.parametrize("shape", [(100, 400), (50, 1, 40, 20), (20, 2_000)])
+def test_the_share_of_zeros_is_the_one_asked_for_and_the_rest_is_x(share, shape):
+    x = 1 + torch.rand(shape)
+    noisy = masking(share)(x, generator())
+    is_zero = noisy == 0
+    assert is_zero.double().mean().item() == pytest.approx(share, abs=0.01)  # four standard deviations
+    assert torch.equal(noisy[~is_zero], x[~is_zero])
+
+
+def test_each_number_is_masked_by_itself():
+    is_zero = (masking(0.5)(torch.ones(400, 3, 2, 10), generator()) == 0).double().flatten(1)
+    assert is_zero.mean(dim=0).numpy() == pytest.approx(np.full(60, 0.5), abs=0.1)
+    assert is_zero.mean(dim=1).numpy() == pytest.approx(np.full(400, 0.5), abs=0.35)
+    correlations = torch.corrcoef(is_zero.T) - torch.eye(60)
+    assert correlations.abs().max() < 0.3
+
+
+@pytest.mark.parametrize("share", [-0.1, 1, 1.5, float("nan")])
+def test_a_share_that_leaves_nothing_or_is_none_is_refused(share):
+    with pytest.raises(ValueError, match=f"share is {share}; it must be at least 0 and below 1"):
+        masking(share)
+
+
+# ---------------------------------------------------------------------------------------------------------- shifting
+
+
+def moved(image: np.ndarray, dy: int, dx: int) -> np.ndarray:
+    """A `(c, h, w)` image moved dy pixels down and dx to the right, number by number."""
+    result = np.zeros_like(image)
+    c, h, w = image.shape
+    for channel in range(c):
+        for row in range(h):
+            for column in range(w):
+                if 0 <= row + dy < h and 0 <= column + dx < w:
+                    result[channel, row + dy, column + dx] = image[channel, row, column]
+    return result
+
+
+def shifts(x: Tensor, noisy: Tensor, max_pixels: int) -> list[tuple[int, int]]:
+    """The one shift of each image that explains what came out."""
+    steps, found = range(-max_pixels, max_pixels + 1), []
+    for clean, result in zip(x.numpy(), noisy.numpy(), strict=True):
+        fitting = [(dy, dx) for dy in steps for dx in steps if np.array_equal(moved(clean, dy, dx), result)]
+        assert len(fitting) == 1
+        found += fitting
+    return found
+
+
+@pytest.mark.parametrize("shape", [(40, 1, 5, 7), (40, 3, 6, 4), (40, 1, 3, 3)])
+def test_each_image_is_moved_as_a_whole_and_what_moves_in_is_0(shape):
+    x = 0.1 + torch.rand(shape)
+    noisy = shifting(2)(x, generator())
+    assert len(set(shifts(x, noisy, 2))) > 10
+
+
+def test_every_shift_up_to_the_largest_is_as_likely_as_any_other():
+    x = 0.1 + torch.rand(1, 1, 3, 4).expand(900, 1, 3, 4)
+    counts = np.zeros((3, 3))
+    for dy, dx in shifts(x, shifting(1)(x, generator()), 1):
+        counts[dy + 1, dx + 1] += 1
+    assert counts.min() > 60  # 100 are expected, with a standard deviation of 10
+    assert counts.max() < 140
+
+
+@pytest.mark.parametrize("shape", [(4, 25), (1, 5, 5), (2, 1, 3, 9), (2, 1, 9, 3), (2, 1, 2, 2)])
+def test_what_is_no_image_larger_than_the_shift_is_refused_with_its_shape(shape):
+    with pytest.raises(ValueError, match=r"shifting\(3\) takes \(n, c, h, w\) images larger") as refusal:
+        shifting(3)(torch.rand(shape), generator())
+    assert str(shape) in str(refusal.value)
+
+
+def test_a_negative_shift_is_refused():
+    with pytest.raises(ValueError, match="max_pixels is -1; it must be at least 0"):
+        shifting(-1)

@@ -1,0 +1,711 @@
+import contextlib
+import json
+import pickle
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as npst
+from torch import Tensor, nn
+
+from course_utils import retrieval
+from course_utils.models import DeepAutoencoder
+from course_utils.retrieval import CodeSearch, Neighbours, SearchError, SearchIndex, encode_dataset
+
+REAL = ("cosine", "inner product", "euclidean")
+METRICS = (*REAL, "hamming")
+every_metric = pytest.mark.parametrize("metric", METRICS)
+every_real_metric = pytest.mark.parametrize("metric", REAL)
+every_kind = pytest.mark.parametrize(
+    ("metric", "kind"),
+    [*((metric, np.array) for metric in METRICS), ("cosine", sp.csr_array), ("inner product", sp.csr_array)],
+)
+quickly = settings(deadline=None, derandomize=True, database=None, max_examples=60)
+
+
+def scores_of(queries: np.ndarray, collection: np.ndarray, metric: str) -> np.ndarray:
+    """Of every query with every vector, in float64, by the textbook."""
+    if metric == "hamming":
+        return (queries[:, None] != collection[None]).sum(axis=2).astype(np.float64)
+    q, v = queries.astype(np.float64), collection.astype(np.float64)
+    if metric == "euclidean":
+        return np.sqrt(((q[:, None] - v[None]) ** 2).sum(axis=2))
+    if metric == "cosine":
+        q, v = (
+            rows / np.where((length := np.linalg.norm(rows, axis=1, keepdims=True)) > 0, length, 1) for rows in (q, v)
+        )
+    return q @ v.T  # fmt: skip
+
+
+def vectors(n: int, n_features: int, metric: str, *, seed: int = 0) -> np.ndarray:
+    values = np.random.default_rng(seed).normal(size=(n, n_features)).astype(np.float32)
+    return values > 0 if metric == "hamming" else values
+
+
+def assert_nearest(
+    found: Neighbours, queries: np.ndarray, collection: np.ndarray, metric: str, k: int, own: np.ndarray | None = None
+) -> None:
+    """The k best scores in their order, at places that have these scores: of ties any may be found."""
+    scores = scores_of(queries, collection, metric)
+    nearness = scores.copy() if metric in ("cosine", "inner product") else -scores
+    if own is not None:
+        nearness[np.arange(len(queries)), own] = -np.inf
+    best = np.sort(nearness, axis=1)[:, ::-1][:, :k]
+    indices, found_scores = found.indices.numpy(), found.scores.numpy()
+    assert (found.indices.dtype, found.scores.dtype) == (torch.int64, torch.float32)
+    assert indices.shape == found_scores.shape == (len(queries), k)
+    close = {"rtol": 1e-4, "atol": 1e-4 * max(1, np.abs(scores).max())}
+    np.testing.assert_allclose(found_scores, np.abs(best) if metric in ("euclidean", "hamming") else best, **close)
+    np.testing.assert_allclose(np.take_along_axis(nearness, indices, axis=1), best, **close)
+    assert all(len(set(row)) == k for row in indices)
+
+
+# ------------------------------------------------------------------------------------------------------ exact search
+
+
+@st.composite
+def searches(draw: st.DrawFn) -> tuple[str, np.ndarray, np.ndarray, int]:
+    """A metric, a collection and queries of small whole numbers or bits, so that there are ties, and k."""
+    metric = draw(st.sampled_from(METRICS))
+    n, n_queries, n_features = draw(st.integers(1, 30)), draw(st.integers(1, 6)), draw(st.integers(1, 20))
+    elements = st.booleans() if metric == "hamming" else st.integers(-4, 4).map(float)
+    kind = np.bool_ if metric == "hamming" else np.float32
+    collection, queries = (draw(npst.arrays(kind, (rows, n_features), elements=elements)) for rows in (n, n_queries))
+    return metric, collection, queries, draw(st.integers(1, n))
+
+
+@quickly
+@given(searches())
+def test_the_nearest_are_those_of_the_textbook(search):
+    metric, collection, queries, k = search
+    assert_nearest(SearchIndex(metric).add(collection).search(queries, k), queries, collection, metric, k)
+
+
+@quickly
+@given(searches(), st.integers(1, 5), st.integers(1, 60))
+def test_the_nearest_are_those_of_the_textbook_in_blocks_of_any_size(search, block, scores_at_once):
+    metric, collection, queries, k = search
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(retrieval, "BLOCK", block)
+        patch.setattr(retrieval, "SCORES_AT_ONCE", scores_at_once)
+        found = SearchIndex(metric).add(collection).search(queries, k)
+    assert_nearest(found, queries, collection, metric, k)
+
+
+@quickly
+@given(
+    npst.arrays(np.float32, st.tuples(st.integers(1, 4), st.integers(1, 90)), elements=st.integers(-9, 9).map(float)),
+    st.integers(1, 4), st.integers(1, 7),
+)  # fmt: skip
+def test_the_largest_of_a_row_are_found_in_blocks(scores, k, block):
+    k = min(k, scores.shape[1])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(retrieval, "BLOCK", block)
+        values, places = retrieval._top_k(torch.from_numpy(scores), k)
+    np.testing.assert_array_equal(values, np.sort(scores, axis=1)[:, ::-1][:, :k])
+    np.testing.assert_array_equal(np.take_along_axis(scores, places.numpy(), axis=1), values)
+    assert all(len(set(row)) == k for row in places.tolist())
+
+
+@pytest.mark.parametrize("n", [96, 97, 103])
+@pytest.mark.parametrize("place", ["first", "last", "anywhere"])
+def test_the_block_path_is_taken_and_misses_neither_end(monkeypatch, n, place):
+    monkeypatch.setattr(retrieval, "BLOCK", 8)
+    scores = torch.rand(5, n, generator=torch.Generator().manual_seed(0))
+    best = {"first": [0, 1, 2], "last": [n - 1, n - 2, n - 3], "anywhere": [40, n - 1, 0]}[place]
+    scores[:, best] = torch.tensor([5.0, 4.0, 3.0])
+    widths, topk = [], Tensor.topk
+    monkeypatch.setattr(Tensor, "topk", lambda self, k: widths.append(self.shape[1]) or topk(self, k))
+    assert retrieval._top_k(scores, 3)[1].tolist() == [best] * 5
+    assert widths == [n // 8, 3 * 8 + n % 8]
+
+
+@every_real_metric
+def test_a_search_in_many_blocks_of_queries_is_a_search_at_once(monkeypatch, metric):
+    collection, queries = vectors(50, 7, metric), vectors(23, 7, metric, seed=1)
+    own = np.arange(23)
+    at_once = SearchIndex(metric).add(collection).search(queries, 4, own=own)
+    sizes, scores = [], SearchIndex._scores
+    monkeypatch.setattr(SearchIndex, "_scores", lambda self, q, *rest: sizes.append(len(q)) or scores(self, q, *rest))
+    for n_scores, expected in ((250, [5] * 4 + [3]), (1, [1] * 23)):
+        monkeypatch.setattr(retrieval, "SCORES_AT_ONCE", n_scores)
+        in_blocks = SearchIndex(metric).add(collection).search(queries, 4, own=own)
+        assert sizes == expected
+        assert torch.equal(in_blocks.indices, at_once.indices)
+        torch.testing.assert_close(in_blocks.scores, at_once.scores)
+        sizes.clear()
+
+
+@pytest.mark.parametrize("n_features", [1, 7, 8, 63, 64, 65, 254, 255, 300])
+def test_hamming_counts_the_bits_that_differ_whatever_their_number(n_features):
+    collection, queries = (vectors(40, n_features, "hamming", seed=seed) for seed in (0, 1))
+    queries[0], collection[0] = True, False
+    found = SearchIndex("hamming").add(collection).search(queries, 40)
+    assert_nearest(found, queries, collection, "hamming", 40)
+    assert found.scores[0].max() == n_features
+
+
+def test_of_bits_at_the_same_distance_the_first_added_comes_first():
+    collection = np.array([[1, 1], [0, 1], [1, 1], [0, 1], [1, 0]], dtype=bool)
+    found = SearchIndex("hamming").add(collection).search(np.array([[True, True]]), 5)
+    assert found.indices.tolist() == [[0, 2, 1, 3, 4]]
+
+
+@pytest.mark.parametrize("n_features", [2, 16, 17, 100])
+def test_points_that_are_close_together_and_far_from_the_origin_are_told_apart(n_features):
+    rng = np.random.default_rng(0)
+    points = (1_000 + rng.normal(size=n_features) + 0.01 * rng.normal(size=(60, n_features))).astype(np.float32)
+    found = SearchIndex("euclidean").add(points).search(points, 5)
+    scores = scores_of(points, points, "euclidean")
+    nearest = np.sort(scores, axis=1)[:, :5]
+    np.testing.assert_allclose(found.scores, nearest, rtol=1e-3)
+    np.testing.assert_allclose(np.take_along_axis(scores, found.indices.numpy(), axis=1), nearest, rtol=1e-3)
+    assert found.indices[:, 0].tolist() == list(range(60))
+
+
+def test_a_vector_of_zeros_has_cosine_0_with_all():
+    collection = np.array([[0, 0], [-1, 0], [2, 0]], dtype=np.float32)
+    for kind in (np.array, sp.csr_array):
+        found = SearchIndex("cosine").add(kind(collection)).search(kind(np.array([[3.0, 0]], dtype=np.float32)), 3)
+        assert found.indices.tolist() == [[2, 0, 1]]
+        assert found.scores.tolist() == [[1, 0, -1]]
+
+
+@every_metric
+def test_tensors_and_arrays_of_any_number_type_give_the_same(metric):
+    collection, queries = vectors(30, 6, metric), vectors(4, 6, metric, seed=1)
+    expected = SearchIndex(metric).add(collection).search(queries, 5)
+    kinds = [torch.from_numpy] if metric == "hamming" else [torch.from_numpy, np.float64, np.asfortranarray]
+    for kind in kinds:
+        found = SearchIndex(metric).add(kind(collection)).search(kind(queries), 5)
+        assert torch.equal(found.indices, expected.indices)
+        torch.testing.assert_close(found.scores, expected.scores)
+
+
+def test_codes_that_are_being_trained_can_be_searched():
+    codes = nn.Linear(3, 20).weight
+    assert not SearchIndex().add(codes).search(codes, 2).scores.requires_grad
+
+
+@pytest.mark.parametrize("in_place", [False, True])
+def test_a_collection_is_kept_as_it_was_added(in_place):
+    collection = vectors(20, 3, "inner product")
+    index = SearchIndex("inner product").add(collection if in_place else collection.copy())
+    expected = scores_of(collection, collection, "inner product").max(axis=1)
+    queries = collection.copy()
+    collection[:] = 0
+    np.testing.assert_allclose(index.search(queries, 1).scores[:, 0], expected, rtol=1e-5)
+
+
+def test_an_array_that_cannot_be_written_is_searched_without_a_warning():
+    collection = vectors(20, 3, "cosine")
+    collection.flags.writeable = False
+    SearchIndex().add(collection).search(collection, 1)
+
+
+# ------------------------------------------------------------------------------------------------------------ sparse
+
+
+@pytest.mark.parametrize("metric", ["cosine", "inner product"])
+@pytest.mark.parametrize("kind", [sp.csr_array, sp.csr_matrix, sp.csc_array, sp.coo_array])
+@pytest.mark.parametrize("own", [None, np.arange(9)])
+def test_sparse_vectors_have_the_neighbours_of_dense_ones(metric, kind, own):
+    collection = vectors(60, 40, metric) * (vectors(60, 40, metric, seed=1) > 1)
+    collection[3] = 0
+    queries = collection[:9].copy()
+    dense = SearchIndex(metric).add(collection).search(queries, 60 - (own is not None), own=own)
+    sparse = SearchIndex(metric).add(kind(collection)).search(kind(queries), 60 - (own is not None), own=own)
+    torch.testing.assert_close(sparse.scores, dense.scores)
+    assert_nearest(sparse, queries, collection, metric, 60 - (own is not None), own)
+
+
+@pytest.mark.parametrize("n_features", [8, 30])
+def test_sparse_vectors_have_euclidean_distances(n_features):
+    x = vectors(45, n_features, "euclidean") * (vectors(45, n_features, "euclidean", seed=1) > 0)
+    collection, queries = x[:40], x[40:]
+    found = SearchIndex("euclidean").add(sp.csr_array(collection)).search(sp.csr_array(queries), 6)
+    assert_nearest(found, queries, collection, "euclidean", 6)
+
+
+@pytest.mark.parametrize("first", [np.array, sp.csr_array])
+def test_a_collection_is_sparse_or_dense(first):
+    second = sp.csr_array if first is np.array else np.array
+    index = SearchIndex().add(first(np.eye(3)))
+    with pytest.raises(SearchError, match="sparse or dense: these vectors are the other kind"):
+        index.add(second(np.eye(3)))
+
+
+@every_real_metric
+@pytest.mark.parametrize("first", [np.array, sp.csr_array])
+@pytest.mark.parametrize("n_features", [5, 30])
+def test_queries_of_the_other_kind_are_answered_or_refused(metric, first, n_features):
+    second = sp.csr_array if first is np.array else np.array
+    index = SearchIndex(metric).add(first(np.eye(4, n_features)))
+    try:
+        assert index.search(second(np.eye(4, n_features)), 1).indices[:, 0].tolist() == [0, 1, 2, 3]
+    except SearchError as refusal:
+        assert "sparse" in str(refusal)  # noqa: PT017 (either is right)
+
+
+# --------------------------------------------------------------------------------------------------------------- own
+
+
+@every_metric
+def test_a_query_of_the_collection_is_not_its_own_neighbour(metric):
+    collection = vectors(40, 12, metric)
+    own = np.array([39, 0, 7, 7, 21])
+    for places in (own, torch.from_numpy(own), own.tolist()):
+        found = SearchIndex(metric).add(collection).search(collection[own], 39, own=places)
+        assert not (found.indices == torch.from_numpy(own)[:, None]).any()
+        assert_nearest(found, collection[own], collection, metric, 39, own)
+
+
+@every_metric
+def test_the_doubles_of_a_query_are_its_neighbours_and_it_is_not(metric):
+    collection = np.repeat(vectors(5, 20, metric), 4, axis=0)
+    own = np.arange(20)
+    for k in (1, 3, 19):
+        found = SearchIndex(metric).add(collection).search(collection, k, own=own).indices
+        assert not (found == torch.arange(20)[:, None]).any()
+        if metric != "inner product":
+            assert (found[:, :3] // 4 == torch.arange(20)[:, None] // 4).all()
+
+
+@every_metric
+@pytest.mark.parametrize("own", [[0, 1], [0, 1, 20], [-1, 0, 1], [[0], [1], [2]]])
+def test_places_that_are_none_are_refused(metric, own):
+    collection = vectors(20, 4, metric)
+    with pytest.raises(SearchError, match="own must name a place in the collection, 0 to 19, for each of the 3"):
+        SearchIndex(metric).add(collection).search(collection[:3], 2, own=np.array(own))
+
+
+# ------------------------------------------------------------------------------------------------------ adding, repr
+
+
+@every_kind
+def test_adding_in_parts_is_adding_at_once_also_after_a_search(metric, kind):
+    collection, queries = vectors(31, 20, metric), kind(vectors(4, 20, metric, seed=1))
+    at_once = SearchIndex(metric).add(kind(collection)).search(queries, 31)
+    index = SearchIndex(metric).add(kind(collection[:1]))
+    assert index.search(queries, 1).indices.tolist() == [[0]] * 4
+    assert index.add(kind(collection[1:20])) is index
+    index.search(queries, 5)
+    in_parts = index.add(kind(collection[20:])).search(queries, 31)
+    assert len(index) == 31
+    torch.testing.assert_close(in_parts.scores, at_once.scores)
+    assert torch.equal(in_parts.indices, at_once.indices)
+
+
+def test_an_index_says_what_it_holds():
+    assert repr(SearchIndex("euclidean")) == "SearchIndex of 0 vectors of 0 numbers, euclidean, exact"
+    assert repr(SearchIndex().add(np.ones((1234, 5)))) == "SearchIndex of 1,234 vectors of 5 numbers, cosine, exact"
+    bits = SearchIndex("hamming").add(np.ones((3, 5), dtype=bool))
+    assert repr(bits) == "SearchIndex of 3 vectors of 5 numbers, hamming, exact"
+
+
+# ------------------------------------------------------------------------------------------------------ save and load
+
+
+@every_kind
+@pytest.mark.parametrize("searched", [False, True])
+def test_what_is_loaded_finds_what_was_saved_and_takes_more(tmp_path, metric, kind, searched):
+    collection, queries = vectors(30, 20, metric), kind(vectors(4, 20, metric, seed=1))
+    index = SearchIndex(metric, backend="exact").add(kind(collection[:11])).add(kind(collection[11:20]))
+    if searched:
+        index.search(queries, 2)
+    file = tmp_path / "codes.index"
+    index.save(file)
+    assert list(tmp_path.iterdir()) == [file]
+    loaded = SearchIndex.load(str(file))
+    assert repr(loaded) == repr(index)
+    for one, other in ((index, loaded), (index.add(kind(collection[20:])), loaded.add(kind(collection[20:])))):
+        expected, found = one.search(queries, 20), other.search(queries, 20)
+        assert torch.equal(found.indices, expected.indices)
+        assert torch.equal(found.scores, expected.scores)
+    with pytest.raises(SearchError, match="those in the index have 20"):
+        loaded.search(kind(vectors(4, 19, metric)), 1)
+
+
+def test_saving_replaces_an_older_file_whole_or_not_at_all(tmp_path, monkeypatch):
+    file = tmp_path / "codes.index"
+    SearchIndex().add(np.eye(3)).save(file)
+    SearchIndex().add(np.eye(4)).save(file)
+    assert len(SearchIndex.load(file)) == 4
+
+    def full(*args: object, **arrays: object) -> None:
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(np, "savez", full)
+    with pytest.raises(OSError, match="no space"):
+        SearchIndex().add(np.eye(5)).save(file)
+    assert len(SearchIndex.load(file)) == 4
+
+
+def test_an_empty_index_is_not_saved(tmp_path):
+    with pytest.raises(SearchError, match="there is nothing to save"):
+        SearchIndex().save(tmp_path / "codes.index")
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(SearchError, match=r"There is no file .*nowhere\.index"):
+        SearchIndex.load(tmp_path / "nowhere.index")
+
+
+def saved(tmp_path: Path) -> bytes:
+    file = tmp_path / "whole.index"
+    SearchIndex().add(vectors(20, 5, "cosine")).save(file)
+    return file.read_bytes()
+
+
+no_index = pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")  # one test below is about these alone
+
+
+@no_index
+@pytest.mark.parametrize(
+    "damage",
+    [
+        pytest.param(lambda whole: b"", id="empty"),
+        pytest.param(lambda whole: b"hello", id="text"),
+        pytest.param(lambda whole: pickle.dumps({"vectors": [1]}), id="pickle"),
+        pytest.param(lambda whole: whole[: len(whole) // 2], id="half"),
+        pytest.param(lambda whole: whole[:-1], id="a byte less"),
+        pytest.param(lambda whole: whole[:700] + bytes([whole[700] ^ 1]) + whole[701:], id="another bit"),
+    ],
+)
+def test_a_damaged_file_is_refused_by_name(tmp_path, damage):
+    file = tmp_path / "codes.index"
+    file.write_bytes(damage(saved(tmp_path)))
+    with pytest.raises(SearchError, match=r"codes\.index is no search index, or damaged .*Build it anew"):
+        SearchIndex.load(file)
+
+
+@no_index
+def test_no_damage_to_the_table_of_contents_raises_another_error(tmp_path):
+    whole, file = saved(tmp_path), tmp_path / "codes.index"
+    for place in range(whole.index(b"PK\x01\x02"), len(whole)):
+        file.write_bytes(whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :])
+        with contextlib.suppress(SearchError):
+            assert len(SearchIndex.load(file)) == 20
+
+
+def test_a_damaged_file_is_closed_again(tmp_path):
+    file = tmp_path / "codes.index"
+    file.write_bytes(saved(tmp_path)[:-1])
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        with pytest.raises(SearchError):
+            SearchIndex.load(file)
+    assert not caught
+
+
+def about(**entries: object) -> dict[str, np.ndarray]:
+    return {"about": np.array(json.dumps(entries)), "vectors": np.eye(3, dtype=np.float32)}
+
+
+RIGHT = {"metric": "cosine", "backend": "exact", "n_features": 3}
+
+
+@no_index
+@pytest.mark.parametrize(
+    "arrays",
+    [
+        pytest.param({"vectors": np.eye(3)}, id="no about"),
+        pytest.param({"about": np.array("no json"), "vectors": np.eye(3)}, id="no json"),
+        pytest.param({"about": np.array(json.dumps(RIGHT))}, id="no vectors"),
+        pytest.param(about(**RIGHT) | {"about": np.array([RIGHT], dtype=object)}, id="a pickled object"),
+        pytest.param(about(**RIGHT | {"metric": "manhattan"}), id="another metric"),
+        pytest.param(about(), id="nothing about it"),
+        pytest.param(about(**RIGHT | {"n_features": 4}), id="another number of features"),
+        pytest.param(about(**RIGHT) | {"about": np.array("[1]")}, id="a list about it"),
+    ],
+)
+def test_an_archive_of_other_arrays_is_refused(tmp_path, arrays):
+    file = tmp_path / "codes.npz"
+    np.savez(file, **arrays)
+    with pytest.raises(SearchError):
+        SearchIndex.load(file)
+
+
+def test_a_file_of_one_array_is_refused(tmp_path):
+    np.save(tmp_path / "codes.npy", np.eye(3))
+    with pytest.raises(SearchError, match="no search index"):
+        SearchIndex.load(tmp_path / "codes.npy")
+
+
+def test_an_index_right_in_its_file_is_read(tmp_path):
+    np.savez(tmp_path / "codes.npz", **about(**RIGHT))
+    assert len(SearchIndex.load(tmp_path / "codes.npz")) == 3
+
+
+# ------------------------------------------------------------------------------------------------------------- faiss
+
+
+@pytest.fixture
+def faiss() -> None:
+    pytest.importorskip("faiss")
+
+
+@pytest.fixture
+def no_faiss(monkeypatch) -> None:
+    monkeypatch.setattr(retrieval, "_has_faiss", lambda: False)
+
+
+def clusters(n: int = 1_500) -> np.ndarray:
+    rng = np.random.default_rng(0)
+    return (3 * rng.normal(size=(20, 12))[rng.integers(20, size=n)] + rng.normal(size=(n, 12))).astype(np.float32)
+
+
+@pytest.mark.usefixtures("faiss")
+@every_real_metric
+@pytest.mark.parametrize("with_own", [False, True])
+def test_faiss_finds_most_of_the_nearest_and_never_the_query_itself(metric, with_own):
+    collection, k = clusters(), 10
+    places = np.arange(0, 1_500, 10)
+    queries, own = collection[places], places if with_own else None
+    expected = SearchIndex(metric, backend="exact").add(collection).search(queries, k, own=own)
+    index = SearchIndex(metric, backend="faiss").add(collection[:700]).add(collection[700:])
+    assert index.backend == "faiss"
+    found = index.search(queries, k, own=own)
+    assert (found.indices.dtype, found.scores.dtype, found.indices.shape) == (torch.int64, torch.float32, (150, k))
+    shared = [len(set(a) & set(b)) for a, b in zip(found.indices.tolist(), expected.indices.tolist(), strict=True)]
+    assert np.mean(shared) >= 0.8 * k
+    scores = np.take_along_axis(scores_of(queries, collection, metric), found.indices.numpy(), axis=1)
+    np.testing.assert_allclose(found.scores, scores, rtol=1e-3, atol=2e-3)
+    is_own = (found.indices == torch.from_numpy(places)[:, None]).any(dim=1)
+    if with_own:
+        assert not is_own.any()
+    elif metric != "inner product":
+        assert is_own.all()
+
+
+@pytest.mark.usefixtures("faiss")
+@pytest.mark.parametrize("with_own", [False, True])
+def test_faiss_compares_all_bits(with_own):
+    collection = vectors(300, 50, "hamming")
+    own = np.arange(40) if with_own else None
+    found = SearchIndex("hamming", backend="faiss").add(collection).search(collection[:40], 20, own=own)
+    assert_nearest(found, collection[:40], collection, "hamming", 20, own)
+
+
+@pytest.mark.usefixtures("faiss")
+@every_metric
+def test_faiss_leaves_out_the_query_among_its_doubles(metric):
+    collection = np.repeat(vectors(10, 12, metric), 40, axis=0)
+    own = np.arange(400)
+    found = SearchIndex(metric, backend="faiss").add(collection).search(collection, 5, own=own)
+    assert not (found.indices == torch.arange(400)[:, None]).any()
+    assert all(len(set(row)) == 5 for row in found.indices.tolist())
+
+
+@pytest.mark.usefixtures("faiss")
+def test_faiss_is_built_anew_after_an_add():
+    collection = clusters(800)
+    index = SearchIndex("euclidean", backend="faiss").add(collection[:400])
+    assert index.search(collection[400:], 1).indices.max() < 400
+    found = index.add(collection[400:]).search(collection[400:], 1)
+    assert found.indices[:, 0].tolist() == list(range(400, 800))
+
+
+@pytest.mark.usefixtures("faiss")
+def test_faiss_that_looks_at_too_few_says_so(monkeypatch):
+    collection = clusters()
+    index = SearchIndex("euclidean", backend="faiss").add(collection)
+    index.search(collection[:5], 10)
+    index._faiss.nprobe = 1
+    with pytest.raises(SearchError, match=r"fewer than k = 1499 .*smaller k, or backend='exact'"):
+        index.search(collection[:5], 1499)
+
+
+@pytest.mark.usefixtures("faiss")
+def test_faiss_refuses_sparse_vectors():
+    collection = sp.csr_array(clusters(400))
+    with pytest.raises(SearchError, match="faiss searches dense vectors; use backend='exact'"):
+        SearchIndex(backend="faiss").add(collection).search(collection, 1)
+
+
+@pytest.mark.usefixtures("faiss")
+@every_metric
+def test_an_index_for_faiss_is_saved_and_loaded(tmp_path, metric):
+    collection = vectors(400, 16, metric)
+    index = SearchIndex(metric, backend="faiss").add(collection)
+    index.save(tmp_path / "codes.index")
+    loaded = SearchIndex.load(tmp_path / "codes.index")
+    assert loaded.backend == "faiss"
+    assert torch.equal(loaded.search(collection[:9], 3).indices, index.search(collection[:9], 3).indices)
+
+
+@pytest.mark.usefixtures("faiss")
+@every_metric
+def test_auto_is_exact_for_few_vectors_and_faiss_for_many(monkeypatch, metric):
+    monkeypatch.setattr(retrieval, "FAISS_FROM", 400)
+    collection = vectors(400, 16, metric)
+    index, searched = SearchIndex(metric).add(collection[:399]), []
+    search_faiss = SearchIndex._search_faiss
+    monkeypatch.setattr(SearchIndex, "_search_faiss", lambda *args: searched.append(1) or search_faiss(*args))
+    assert index.backend == "exact"
+    index.search(collection[:3], 2)
+    assert not searched
+    assert index.add(collection[399:]).backend == "faiss"
+    assert index.search(collection[:3], 2).indices.shape == (3, 2)
+    assert searched
+    assert SearchIndex(metric, backend="exact").add(collection).backend == "exact"
+
+
+@pytest.mark.usefixtures("faiss")
+def test_auto_stays_exact_for_sparse_vectors(monkeypatch):
+    monkeypatch.setattr(retrieval, "FAISS_FROM", 10)
+    collection = sp.csr_array(clusters(50))
+    index = SearchIndex().add(collection)
+    assert index.backend == "exact"
+    assert index.search(collection, 1).indices[:, 0].tolist() == list(range(50))
+
+
+@pytest.mark.usefixtures("no_faiss")
+def test_without_faiss_auto_stays_exact_and_asking_for_it_names_the_package(monkeypatch):
+    monkeypatch.setattr(retrieval, "FAISS_FROM", 10)
+    assert SearchIndex().add(clusters(50)).backend == "exact"
+    with pytest.raises(SearchError, match="pip install faiss-cpu; or use backend='exact'"):
+        SearchIndex(backend="faiss")
+
+
+def test_what_was_saved_with_faiss_is_searched_exactly_where_there_is_none(tmp_path, monkeypatch, faiss):
+    collection = clusters(400)
+    SearchIndex(backend="faiss").add(collection).save(tmp_path / "codes.index")
+    monkeypatch.setattr(retrieval, "_has_faiss", lambda: False)
+    loaded = SearchIndex.load(tmp_path / "codes.index")
+    assert loaded.backend == "exact"
+    assert_nearest(loaded.search(collection[:5], 7), collection[:5], collection, "cosine", 7)
+
+
+# ------------------------------------------------------------------------------------------------------------ errors
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        ({"metric": "manhattan"}, "'manhattan'; it must be one of cosine, inner product, euclidean, hamming"),
+        ({"backend": "annoy"}, "'annoy'; it must be auto, exact or faiss"),
+    ],
+)
+def test_an_unknown_metric_or_backend_is_answered_with_those_there_are(options, complaint):
+    with pytest.raises(SearchError, match=complaint):
+        SearchIndex(**options)
+
+
+@every_metric
+def test_an_empty_index_finds_nothing_and_says_what_to_do(metric):
+    with pytest.raises(SearchError, match=r"The index is empty: add\(vectors\) first"):
+        SearchIndex(metric).search(vectors(2, 3, metric))
+
+
+@every_metric
+def test_k_must_be_within_what_there_is_to_find(metric):
+    collection = vectors(20, 4, metric)
+    index = SearchIndex(metric).add(collection)
+    for k in (0, -1, 21):
+        with pytest.raises(SearchError, match=f"k is {k}; there are 20 vectors to find"):
+            index.search(collection, k)
+    with pytest.raises(SearchError, match="k is 20; there are 19 vectors to find"):
+        index.search(collection, 20, own=np.arange(20))
+
+
+@every_metric
+@pytest.mark.parametrize("own", [None, np.zeros(0, dtype=np.int64)])
+def test_a_search_without_a_query_is_refused(metric, own):
+    collection = vectors(20, 4, metric)
+    with pytest.raises(SearchError, match=r"There is no query: the queries have shape \(0, 4\)"):
+        SearchIndex(metric).add(collection).search(collection[:0], 3, own=own)
+
+
+@every_real_metric
+@pytest.mark.parametrize("kind", [np.array, torch.from_numpy, sp.csr_array])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_what_is_no_number_is_refused_in_the_collection_and_in_a_query(metric, kind, value):
+    good = vectors(5, 3, metric)
+    bad = good.copy()
+    bad[4, 2] = value
+    with pytest.raises(SearchError, match="The vectors to add contain NaN, infinity"):
+        SearchIndex(metric).add(kind(bad))
+    with pytest.raises(SearchError, match="The queries contain NaN, infinity"):
+        SearchIndex(metric).add(kind(good)).search(kind(bad), 1)
+
+
+@every_metric
+def test_vectors_of_another_size_or_shape_or_kind_are_refused(metric):
+    index = SearchIndex(metric).add(vectors(5, 3, metric))
+    for use, name in ((index.add, "The vectors to add"), (lambda v: index.search(v, 1), "The queries")):
+        with pytest.raises(SearchError, match=f"{name} have 4 features; those in the index have 3"):
+            use(vectors(5, 4, metric))
+        with pytest.raises(SearchError, match=rf"{name} have shape \(3,\); \(n, n_features\) is needed"):
+            use(vectors(5, 3, metric)[0])
+        with pytest.raises(SearchError, match=rf"{name} have shape \(5, 1, 3\); .* Flatten images"):
+            use(vectors(5, 3, metric)[:, None])
+        with pytest.raises(SearchError, match=f"{name} are list; a tensor, an array or a sparse matrix is needed"):
+            use(vectors(5, 3, metric).tolist())
+    with pytest.raises(SearchError, match=r"nothing to add: the vectors have shape \(0, 3\)"):
+        index.add(vectors(0, 3, metric))
+    assert len(index) == 5
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.uint8, lambda bits: torch.from_numpy(bits).float()])
+def test_hamming_takes_booleans_only(kind):
+    bits = vectors(5, 3, "hamming")
+    with pytest.raises(SearchError, match=r"The vectors to add are (float32|uint8); .* threshold them, as in z > 0.5"):
+        SearchIndex("hamming").add(kind(bits))
+    with pytest.raises(SearchError, match=r"The queries are (float32|uint8); Hamming compares booleans"):
+        SearchIndex("hamming").add(bits).search(kind(bits), 1)
+
+
+# ---------------------------------------------------------------------------------------------------- codes of a set
+
+
+class Doubling(nn.Module):
+    """Any model with `encode`: here without a decoder. It keeps the sizes of its batches."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.factor = nn.Parameter(torch.tensor(2.0))
+        self.sizes: list[int] = []
+
+    def encode(self, x: Tensor) -> Tensor:
+        self.sizes.append(len(x))
+        return self.factor * x.flatten(1)
+
+
+@pytest.mark.parametrize("n", [1, 4, 5, 9])
+def test_a_whole_set_is_encoded_in_batches(n):
+    model, x = Doubling(), torch.rand(n, 1, 2, 3)
+    codes = encode_dataset(model, x, batch_size=4)
+    torch.testing.assert_close(codes, 2 * x.flatten(1))
+    assert not codes.requires_grad
+    assert model.sizes == [4] * (n // 4) + [n % 4] * (n % 4 > 0)
+
+
+@pytest.mark.parametrize("kind", [np.array, sp.csr_array, sp.csr_matrix])
+def test_arrays_and_sparse_matrices_have_the_codes_of_tensors(kind):
+    model = DeepAutoencoder((12, 7, 3))
+    x = vectors(10, 12, "cosine") * (vectors(10, 12, "cosine", seed=1) > 0)
+    expected = model.encode(torch.from_numpy(x)).detach()
+    torch.testing.assert_close(encode_dataset(model, kind(x), batch_size=3), expected)
+
+
+@pytest.mark.parametrize("nothing", [torch.rand(0, 3), np.zeros((0, 3)), sp.csr_array((0, 3))])
+def test_there_is_nothing_to_encode_in_an_empty_set(nothing):
+    with pytest.raises(SearchError, match=r"nothing to encode: the data have shape \(0, 3\)"):
+        encode_dataset(Doubling(), nothing)
+
+
+def test_a_search_by_code_encodes_the_collection_once_and_the_queries_in_the_same_way():
+    model, collection, queries = Doubling(), torch.rand(30, 1, 2, 3), torch.rand(4, 1, 2, 3)
+    search = CodeSearch(lambda x: encode_dataset(model, x), collection, metric="euclidean", backend="exact")
+    torch.testing.assert_close(search.codes, 2 * collection.flatten(1))
+    flat = (2 * x.flatten(1).numpy() for x in (queries, collection))
+    assert_nearest(search.search(queries, 5), *flat, "euclidean", 5)
+    found = search.search(collection[:4], 29, own=np.arange(4)).indices
+    assert not (found == torch.arange(4)[:, None]).any()
+    assert model.sizes == [30, 4, 4]
