@@ -28,6 +28,22 @@ def masking(share: float) -> Corruption:
     return _named(mask, f"masking({share})")
 
 
+def varied_masking(least_kept: float) -> Corruption:
+    """As `masking`, but how much is kept is drawn for each sample: from `least_kept` to all, on a logarithmic scale.
+
+    A document may lose nothing, or all but a few words, as a query has: a net trained on it meets both.
+    Raises ValueError unless 0 < least_kept <= 1.
+    """
+    if not 0 < least_kept <= 1:
+        raise ValueError(f"least_kept is {least_kept}; it must be above 0 and at most 1.")
+
+    def mask(x: Tensor, generator: torch.Generator) -> Tensor:
+        kept = least_kept ** torch.rand([len(x)] + [1] * (x.ndim - 1), generator=generator)
+        return x * (torch.rand(x.shape, generator=generator) < kept).to(x.device)
+
+    return _named(mask, f"varied_masking({least_kept})")
+
+
 def shifting(max_pixels: int) -> Corruption:
     """Moves each image by a whole number of pixels, drawn for each from −max_pixels to max_pixels in both directions.
 

@@ -9,6 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from torch import Tensor
 
 from course_utils.metrics import Precision
@@ -24,8 +25,9 @@ METHOD_COLOURS = {
 
 
 def class_colours(n: int) -> list[tuple[float, float, float]]:
-    """n colours for n classes: matplotlib's tab10, from eleven on its tab20, repeated where that is not enough."""
-    colours = plt.get_cmap("tab10" if n <= 10 else "tab20").colors
+    """n colours for n classes: matplotlib's tab10, then its pale partners, repeated where that is not enough."""
+    pairs = plt.get_cmap("tab20").colors
+    colours = pairs[::2] + pairs[1::2]
     return [colours[i % len(colours)] for i in range(n)]
 
 
@@ -99,6 +101,35 @@ def show_reconstructions(rows: Mapping[str, Tensor], *, ax: Axes | None = None, 
     return ax
 
 
+def framed(images: Tensor, marked: Tensor, *, width: int = 2) -> Tensor:
+    """Images `(n, c, h, w)` as colour images with a frame of `width` pixels: vermillion where marked, else white.
+
+    marked: `(n,)` booleans. Result: `(n, 3, h + 2·width, w + 2·width)`.
+    """
+    n, _, h, w = images.shape
+    result = torch.ones(n, 3, h + 2 * width, w + 2 * width)
+    result[marked] = torch.tensor(to_rgb(COLOURS[1]))[:, None, None]
+    result[:, :, width : width + h, width : width + w] = images.expand(-1, 3, -1, -1)
+    return result
+
+
+def show_neighbours(
+    queries: Tensor, neighbours: Tensor, wrong: Tensor, *, ax: Axes | None = None, title: str = ""
+) -> Axes:  # fmt: skip
+    """A row a query: the query, a gap, and what was found, the nearest first, with a frame around what is wrong.
+
+    queries: `(n, c, h, w)`; neighbours: `(n, k, c, h, w)`; wrong: `(n, k)` booleans.
+    """
+    n, k = wrong.shape
+    asked = framed(queries, torch.zeros(n, dtype=torch.bool))
+    found = framed(neighbours.flatten(0, 1), wrong.flatten()).unflatten(0, (n, k))
+    gap = torch.ones_like(asked)[..., :8]
+    rows = torch.cat([torch.cat([asked, gap], dim=3), found.permute(0, 2, 3, 1, 4).flatten(3)], dim=3)
+    if ax is None:
+        _, ax = plt.subplots(figsize=(0.68 * (k + 1.3), 0.68 * n + 0.35))
+    return show_images(rows, n_columns=1, ax=ax, title=title)
+
+
 def plot_history(
     histories: Mapping[str, Mapping[str, Sequence[float]]], *, unit: str = "SSE per image", ax: Axes | None = None,
     columns: Sequence[str] = ("train_loss", "validation_loss"),
@@ -126,7 +157,10 @@ def plot_codes(
     z: Tensor, labels: Tensor, class_names: Sequence[str], *, ax: Axes | None = None, title: str = "",
     names: bool = True,
 ) -> Axes:  # fmt: skip
-    """Codes `(n, 2)` as points, a colour a class, with each class's name at its median unless `names` is false."""
+    """Codes `(n, 2)` as points, a colour a class, with each class's name at its median.
+
+    names: False leaves the names to a legend (`ax.legend()`): many of them would hide the points.
+    """
     z = torch.as_tensor(z)
     if z.ndim != 2 or z.shape[1] != 2:
         raise ValueError(f"plot_codes draws codes of two numbers, (n, 2), not {tuple(z.shape)}.")
@@ -138,12 +172,11 @@ def plot_codes(
         if not len(points):
             continue
         colour = colours[i]
-        ax.scatter(*points.T, s=9, alpha=0.7, color=colour, linewidths=0, rasterized=True)
+        ax.scatter(*points.T, s=9, alpha=0.7, color=colour, linewidths=0, rasterized=True, label=name)
         if not names:
             continue
         box = {"facecolor": "white", "edgecolor": colour, "boxstyle": "round,pad=0.15", "alpha": 0.85}
-        size = 10 if len(class_names) <= 10 else 7  # many names would hide the points
-        ax.text(*np.median(points, axis=0), name, fontweight="bold", ha="center", va="center", bbox=box, fontsize=size)
+        ax.text(*np.median(points, axis=0), name, fontweight="bold", ha="center", va="center", bbox=box)
     ax.set(xlabel="first number of the code", ylabel="second", title=title)
     return ax
 

@@ -25,6 +25,7 @@ Vectors = Tensor | np.ndarray | sp.csr_array | sp.csr_matrix
 SCORES_AT_ONCE = 20_000_000  # a block of queries × collection: 80 MB
 LARGEST = 1e15
 FEW_FEATURES = 16  # so many differences are quickly taken one by one: no two large numbers are subtracted
+FOUND_AT_ONCE = 5_000_000  # numbers of the vectors that a block of queries finds
 BLOCK = 256  # collection vectors whose best score is looked at before the scores themselves
 FAISS_FROM = 200_000  # vectors: below, an exact search answers within milliseconds anyway
 
@@ -152,7 +153,7 @@ class SearchIndex:
         stored, mean, _ = self._stored
         queries, found = self._scaled(queries), []
         queries = queries if mean is None else queries - mean
-        n_rows = max(1, SCORES_AT_ONCE // max(len(self), k * self.n_features))
+        n_rows = max(1, min(SCORES_AT_ONCE // len(self), FOUND_AT_ONCE // (k * self.n_features)))
         buffer = None if sp.issparse(stored) else torch.empty(min(n_rows, len(queries)), len(self))
         for start in range(0, queries.shape[0], n_rows):
             rows = slice(start, min(start + n_rows, queries.shape[0]))

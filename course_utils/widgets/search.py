@@ -15,7 +15,7 @@ from scipy.sparse import csr_array
 from torch import Tensor
 
 from course_utils.data import ImageData, TextData
-from course_utils.plotting import COLOURS, class_colours, tile
+from course_utils.plotting import class_colours, framed, tile
 from course_utils.retrieval import CodeSearch
 from course_utils.text import BagOfWords, Query
 from course_utils.widgets.base import LiveFigure, picture
@@ -61,7 +61,7 @@ class TextSearchExplorer(LiveFigure):
         codes, labels = torch.as_tensor(self._searches[name].codes), self._corpus.train_labels
         low, high = np.quantile(codes, 0.005, axis=0), np.quantile(codes, 0.995, axis=0)
         margin = 0.06 * (high - low)
-        ax.scatter(*codes.T, s=6, alpha=0.55, c=[self._colours[i] for i in labels], linewidths=0)
+        ax.scatter(*codes.T, s=7, alpha=0.8, c=[self._colours[i] for i in labels], linewidths=0)
         ax.set(xlim=(low[0] - margin[0], high[0] + margin[0]), ylim=(low[1] - margin[1], high[1] + margin[1]))
         ax.set_title(f"{name}: + the query, ○ what it finds", loc="left", fontsize=10)
         return [
@@ -162,7 +162,7 @@ class ImageSearchExplorer(LiveFigure):
         figure = Figure(figsize=(9.6, 0.35 + 0.82 * len(searches)), dpi=90, layout="constrained")
         grid = figure.add_gridspec(len(searches), 2, width_ratios=(1, self.N_RESULTS))
         self._asked = picture(figure.add_subplot(grid[:, 0]), "asked", (h, w))
-        row_shape = (h + 2 * _FRAME, self.N_RESULTS * (w + 2 * _FRAME))
+        row_shape = (h + 4, self.N_RESULTS * (w + 4))
         self._rows = {
             name: picture(figure.add_subplot(grid[i, 1]), f"found by {name}", row_shape)
             for i, name in enumerate(searches)
@@ -187,7 +187,7 @@ class ImageSearchExplorer(LiveFigure):
         for name, search in self._searches.items():
             found = search.search(image, min(self.N_RESULTS, len(search.index))).indices[0]
             wrong = self._data.train_labels[found] != truth if truth >= 0 else torch.zeros(len(found), dtype=torch.bool)
-            self._rows[name].set_data(_framed(self._data.train_images[found], wrong))
+            self._rows[name].set_data(tile(framed(self._data.train_images[found], wrong), n_columns=len(found), pad=0))
             texts.append(f"{name} <b>{int(wrong.sum())}</b> of {len(found)} wrong")
         what = "a drawing" if self.chooser.chosen < 0 else f"“{html.escape(self._data.class_names[truth])}”"
         verdict = ", ".join(texts) if truth >= 0 else "say what you drew, and the wrong ones are framed"
@@ -204,9 +204,6 @@ class ImageSearchExplorer(LiveFigure):
         return _shifted(image, self.dx.value, self.dy.value), truth
 
 
-_FRAME = 2  # pixels around each picture
-
-
 def _shifted(image: Tensor, dx: int, dy: int) -> Tensor:
     h, w = image.shape[-2:]
     m = max(abs(dx), abs(dy))
@@ -215,12 +212,3 @@ def _shifted(image: Tensor, dx: int, dy: int) -> Tensor:
 
 def _as_rgb(image: Tensor) -> np.ndarray:
     return image[0].expand(3, -1, -1).permute(1, 2, 0).numpy()
-
-
-def _framed(images: Tensor, wrong: Tensor) -> np.ndarray:
-    """Pictures side by side, `(h, n·w, 3)`, with a white frame around each, a red one around the wrong."""
-    n, _, h, w = images.shape
-    framed = torch.ones(n, 3, h + 2 * _FRAME, w + 2 * _FRAME)
-    framed[wrong] = torch.tensor(to_rgb(COLOURS[1]))[:, None, None]
-    framed[:, :, _FRAME:-_FRAME, _FRAME:-_FRAME] = images.expand(-1, 3, -1, -1)
-    return tile(framed, n_columns=n, pad=0)
