@@ -151,18 +151,20 @@ class SearchIndex:
 
     def _search_dense(self, queries: Any, k: int, own: np.ndarray | None) -> Neighbours:
         stored, mean, _ = self._stored
-        queries, found = self._scaled(queries), []
+        queries = self._scaled(queries)
         queries = queries if mean is None else queries - mean
+        n_queries = queries.shape[0]
+        # Allocated before the loop: small results between large temporaries would keep their memory from being reused.
+        result = Neighbours(torch.empty(n_queries, k, dtype=torch.int64), torch.empty(n_queries, k))
         n_rows = max(1, min(SCORES_AT_ONCE // len(self), FOUND_AT_ONCE // (k * self.n_features)))
-        buffer = None if sp.issparse(stored) else torch.empty(min(n_rows, len(queries)), len(self))
-        for start in range(0, queries.shape[0], n_rows):
-            rows = slice(start, min(start + n_rows, queries.shape[0]))
+        buffer = None if sp.issparse(stored) else torch.empty(min(n_rows, n_queries), len(self))
+        for start in range(0, n_queries, n_rows):
+            rows = slice(start, min(start + n_rows, n_queries))
             scores = self._scores(queries[rows], buffer)
             if own is not None:
                 scores[torch.arange(len(scores)), torch.from_numpy(own[rows])] = -torch.inf
-            found.append(self._as_results(queries[rows], *_top_k(scores, k)))
-        scores, indices = (torch.cat(parts) for parts in zip(*found, strict=True))
-        return Neighbours(indices, scores)
+            result.scores[rows], result.indices[rows] = self._as_results(queries[rows], *_top_k(scores, k))
+        return result
 
     def _scores(self, queries: Any, buffer: Tensor | None) -> Tensor:
         """Of every query with every vector, larger is nearer: q·v, or −|q − v|² but for |q|²: 2 q·v − |v|².

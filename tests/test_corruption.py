@@ -3,9 +3,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from course_utils.corruption import masking, shifting
+from course_utils.corruption import masking, shifting, varied_masking
 
-MAKERS = {"masking": lambda: masking(0.3), "shifting": lambda: shifting(2)}
+MAKERS = {
+    "masking": lambda: masking(0.3),
+    "varied_masking": lambda: varied_masking(0.1),
+    "shifting": lambda: shifting(2),
+}
 every_corruption = pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS.keys())
 
 
@@ -13,7 +17,7 @@ def generator(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-# -------------------------------------------------------------------------------------------------------------- both
+# --------------------------------------------------------------------------------------------------------------- all
 
 
 @every_corruption
@@ -48,7 +52,7 @@ def test_x_is_left_as_it_was_and_what_comes_out_has_its_shape_and_type(make):
     assert noisy.is_contiguous()
 
 
-@pytest.mark.parametrize("make", [lambda: masking(0), lambda: shifting(0)])
+@pytest.mark.parametrize("make", [lambda: masking(0), lambda: varied_masking(1), lambda: shifting(0)])
 def test_no_noise_at_all_changes_nothing(make):
     x = torch.rand(5, 3, 4, 6)
     assert torch.equal(make()(x, generator()), x)
@@ -59,6 +63,7 @@ def test_no_noise_at_all_changes_nothing(make):
     [
         (lambda: masking(0.25), "masking(0.25)"),
         (lambda: masking(0.5), "masking(0.5)"),
+        (lambda: varied_masking(0.01), "varied_masking(0.01)"),
         (lambda: shifting(3), "shifting(3)"),
     ],
 )
@@ -91,6 +96,39 @@ def test_each_number_is_masked_by_itself():
 def test_a_share_that_leaves_nothing_or_is_none_is_refused(share):
     with pytest.raises(ValueError, match=f"share is {share}; it must be at least 0 and below 1"):
         masking(share)
+
+
+# ---------------------------------------------------------------------------------------------------- varied_masking
+
+
+@pytest.mark.parametrize("shape", [(300, 4_000), (300, 1, 80, 50)])
+@pytest.mark.parametrize("least_kept", [0.01, 0.1, 0.5])
+def test_the_share_that_a_sample_keeps_is_spread_evenly_over_the_logarithms(least_kept, shape):
+    kept = (varied_masking(least_kept)(torch.ones(shape), generator()) > 0).double().flatten(1).mean(dim=1)
+    places = np.sort(np.log(kept.numpy()) / np.log(least_kept))  # 0: all is kept, 1: the least
+    assert np.abs(places - (np.arange(300) + 0.5) / 300).max() < 0.1  # Kolmogorov's distance; 0.094 with p = 0.01
+
+
+def test_what_a_sample_keeps_is_x_and_lies_anywhere_in_it():
+    x = 1 + torch.rand(2_000, 3, 2, 10)
+    noisy = varied_masking(0.1)(x, generator())
+    is_zero = noisy == 0
+    assert torch.equal(noisy[~is_zero], x[~is_zero])
+    expected = 1 - 0.9 / np.log(10)  # the mean of 1 − 0.1 ** u, u from 0 to 1
+    assert is_zero.double().flatten(1).mean(dim=0).numpy() == pytest.approx(np.full(60, expected), abs=0.05)
+
+
+def test_within_a_sample_each_number_is_masked_by_itself():
+    is_zero = varied_masking(0.5)(torch.ones(3_000, 10), generator()) == 0
+    both = (is_zero[:, :5] & is_zero[:, 5:]).double().mean().item()
+    kept = (0.5 ** torch.linspace(0, 1, 10_001)).double()
+    assert both == pytest.approx((1 - kept).square().mean().item(), abs=0.02)
+
+
+@pytest.mark.parametrize("least_kept", [-0.1, 0, 1.01, float("nan"), float("inf")])
+def test_a_least_share_that_keeps_nothing_or_is_none_is_refused(least_kept):
+    with pytest.raises(ValueError, match=f"least_kept is {least_kept}; it must be above 0 and at most 1"):
+        varied_masking(least_kept)
 
 
 # ---------------------------------------------------------------------------------------------------------- shifting

@@ -2,6 +2,8 @@ import dataclasses
 import gzip
 import hashlib
 import pickle
+import re
+import shutil
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -463,6 +465,52 @@ def test_cifar10_is_read_as_colour_images_with_channels_first(monkeypatch, tmp_p
     assert loaded.test_labels.tolist() == [0, 1]
 
 
+@pytest.fixture
+def cifar10_pictures(monkeypatch, tmp_path, no_network):
+    """A folder that has CIFAR-10 as pictures: cifar10/train and cifar10/test below COURSE_DATA, a folder a class."""
+    for part, n in (("train", 3), ("test", 2)):
+        for k, name in enumerate(("automobile", "airplane")):
+            folder = tmp_path / "cifar10" / part / name
+            folder.mkdir(parents=True)
+            for i in range(n):
+                Image.new("RGB", (32, 32), (100 * k, 10 * i, 200)).save(folder / f"{i}.png")
+    monkeypatch.setenv("COURSE_DATA", str(tmp_path))
+    return tmp_path / "cifar10"
+
+
+def test_cifar10_is_read_from_a_folder_of_pictures_where_there_is_one(cifar10_pictures):
+    loaded = load_images("cifar10")
+    assert (loaded.name, loaded.image_shape) == ("cifar10", (3, 32, 32))
+    assert loaded.class_names == ("airplane", "automobile")
+    for images, labels, n in (
+        (loaded.train_images, loaded.train_labels, 3),
+        (loaded.test_images, loaded.test_labels, 2),
+    ):
+        read = sorted((label, *pixel) for label, pixel in zip(labels.tolist(), colours_of(images), strict=True))
+        assert read == [(label, 100 * (1 - label), 10 * i, 200) for label in (0, 1) for i in range(n)]
+    assert "Left out" not in loaded.source
+
+
+def colours_of(images: Tensor) -> list[tuple[int, ...]]:
+    """The one colour of each image."""
+    assert (images == images[:, :, :1, :1]).all()
+    return [tuple(pixel) for pixel in (images[:, :, 0, 0] * 255).round().int().tolist()]
+
+
+def test_a_damaged_picture_of_cifar10_is_left_out_and_named(cifar10_pictures):
+    (cifar10_pictures / "train" / "airplane" / "1.png").write_bytes(b"damaged")
+    loaded = load_images("cifar10")
+    assert loaded.train_labels.bincount().tolist() == [2, 3]
+    assert loaded.source.endswith("Left out, not readable: 1 (1.png).")
+
+
+@pytest.mark.parametrize("missing", ["train", "test"])
+def test_half_a_folder_of_cifar10_is_not_taken_for_the_whole(cifar10_pictures, missing):
+    shutil.rmtree(cifar10_pictures / missing)
+    with pytest.raises(DataError, match="cifar10 could not be read"):
+        load_images("cifar10")
+
+
 # ------------------------------------------------------------------------------------------------------ image_folder
 
 
@@ -629,6 +677,48 @@ def test_of_many_unreadable_files_five_are_listed_and_the_others_counted(tmp_pat
         (tmp_path / f"{k}.png").write_text("no image")
     with pytest.raises(DataError, match=r"(?s)^7 files.*… and 2 more"):
         image_folder(tmp_path)
+
+
+def test_what_was_left_out_is_counted_and_named_in_the_source(tmp_path):
+    numbered(tmp_path, range(5))
+    assert image_folder(tmp_path, skip_unreadable=True).source == f"Images below the folder {tmp_path.name}."
+    (tmp_path / "x.jpg").write_text("no image")
+    (tmp_path / "y.png").write_bytes(b"")
+    source = image_folder(tmp_path, skip_unreadable=True).source
+    stem = re.escape(f"Images below the folder {tmp_path.name}. Left out, not readable: 2")
+    assert re.fullmatch(rf"{stem} \((x\.jpg, y\.png|y\.png, x\.jpg)\)\.", source)
+
+
+def test_of_much_that_was_left_out_five_are_named(tmp_path):
+    numbered(tmp_path, range(5))
+    for k in range(7):
+        (tmp_path / f"x{k}.png").write_text("no image")
+    source = image_folder(tmp_path, skip_unreadable=True).source
+    found = re.search(r"Left out, not readable: 7 \((.*)\)\.$", source)
+    *names, rest = found[1].split(", ")
+    assert len(set(names)) == 5
+    assert set(names) < {f"x{k}.png" for k in range(7)}
+    assert rest == "…"
+
+
+def test_what_was_left_out_of_either_part_of_a_given_split_is_named(tmp_path):
+    for part in ("train", "test"):
+        (tmp_path / part).mkdir()
+        numbered(tmp_path / part, range(2))
+        (tmp_path / part / f"bad in {part}.png").write_text("no image")
+    source = image_folder(tmp_path, skip_unreadable=True).source
+    assert source.endswith("Left out, not readable: 2 (bad in train.png, bad in test.png).")
+
+
+@pytest.mark.xfail(
+    strict=True,
+    raises=AssertionError,
+    reason="data/images.py, _left_out: a name is cut at its first colon, not at “: ”",
+)
+def test_a_name_with_a_colon_is_named_whole(tmp_path):
+    numbered(tmp_path, range(5))
+    (tmp_path / "at 10:30.png").write_text("no image")
+    assert "(at 10:30.png)" in image_folder(tmp_path, skip_unreadable=True).source
 
 
 @pytest.mark.parametrize("skip", [False, True])

@@ -31,6 +31,8 @@ LOCAL_PATH = re.compile(r"/home/\w|/Users/\w|/root/|/tmp/|[A-Z]:\\Users|site-pac
 FIGURES = {
     "01_error_against_k.png": ("01_pca", "plot-error-against-k"),
     "02_reconstructions.png": ("02_deep_autoencoder", "show-both-rows"),
+    "03_two_maps.png": ("03_text_retrieval", "plot-maps"),
+    "04_clean_and_shifted.png": ("04_image_search", "plot-clean-and-shifted"),
 }
 
 

@@ -116,7 +116,7 @@ _ROWS = [
     Claim(
         id="code-finds-without-a-word", system="S7",
         sentence="Words alone cannot relate a document to a query that shares no word with it; a code can.",
-        quantity="one-sentence queries, documents without a common word: are the right ones ranked first by code-10?",
+        quantity="short queries, documents without a common word: does code-10 put the right ones first?",
         unit="area under the ROC curve", relation=">", reference=0.5, source="any similarity of words: all are 0",
         measure=texts.without_a_shared_word,
     ),
@@ -159,7 +159,7 @@ _ROWS = [
     Claim(
         id="code10-beats-lsa10-sentence", system="S9",
         sentence="With a query of one sentence, too, the code finds more than LSA.",
-        quantity="one-sentence queries, code-10 against LSA-10", unit=P100,
+        quantity="queries of one sentence, 12 words at most, code-10 against LSA-10", unit=P100,
         relation=">", source=SAME_RUN, measure=texts.code10_against_lsa10_on_sentences,
     ),
     Claim(

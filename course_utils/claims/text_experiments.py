@@ -36,7 +36,7 @@ LEAST_KEPT = 0.01
 class Documents:
     """A corpus as counts: the training documents are searched, with the test documents as queries.
 
-    sentences: the first sentence of each test document, as counts: a query of a few words.
+    sentences: the first sentence of each test document, twelve words at most, as counts.
     """
 
     corpus: TextData
@@ -48,13 +48,18 @@ class Documents:
     @classmethod
     def of(cls, corpus: TextData) -> Documents:
         bag = BagOfWords().fit(corpus.train_texts)
-        sentences = [re.split(r"(?<=[.!?])\s", text.strip(), maxsplit=1)[0] for text in corpus.test_texts]
+        sentences = [first_sentence(text) for text in corpus.test_texts]
         return cls(corpus, bag, *(bag.transform(texts) for texts in (corpus.train_texts, corpus.test_texts, sentences)))
 
     def precision(self, search: CodeSearch, k: int, queries: csr_array | None = None) -> Precision:
         """Precision at k, in topics, of the test documents as queries, or of others in their place."""
         found = search.search(self.queries if queries is None else queries, k).indices
         return precision_at_k(self.corpus.train_labels[found], self.corpus.test_labels, k=k)
+
+
+def first_sentence(text: str, max_words: int = 12) -> str:
+    """What somebody might type: the first sentence, or its beginning (some corpora come without punctuation)."""
+    return " ".join(re.split(r"(?<=[.!?])\s", text.strip(), maxsplit=1)[0].split()[:max_words])
 
 
 def documents(cfg: Settings) -> Documents:

@@ -159,7 +159,7 @@ class ImageSearchExplorer(LiveFigure):
         )  # fmt: skip
 
         _, h, w = data.image_shape
-        figure = Figure(figsize=(9.6, 0.35 + 0.82 * len(searches)), dpi=90, layout="constrained")
+        figure = Figure(figsize=(9.6, 0.2 + 1.05 * len(searches)), dpi=90, layout="constrained")
         grid = figure.add_gridspec(len(searches), 2, width_ratios=(1, self.N_RESULTS))
         self._asked = picture(figure.add_subplot(grid[:, 0]), "asked", (h, w))
         row_shape = (h + 4, self.N_RESULTS * (w + 4))

@@ -18,10 +18,11 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -59,13 +60,16 @@ OUTPUTS = f"""() => {CELLS}.map(cell => ({{
     count: cell.executionCount,
     outputs: cell.outputs.toJSON(),
 }}))"""
-# The picture counts as new when it is decoded, not when its address has changed.
-WAIT_FOR_A_NEW_PICTURE = """(picture, limit) => {
-    const old = picture.src;
-    window.newPicture = new Promise((resolve, reject) => addEventListener('keydown', () => {
+# The picture counts as new when it is decoded, not when its address has changed. With `text`, a new text is enough.
+WAIT_FOR_A_NEW_PICTURE = """(picture, {event, limit, text}) => {
+    const texts = picture.closest('.jp-OutputArea-output').querySelectorAll('.widget-html-content');
+    const words = texts[texts.length - 1];
+    const old = picture.src, oldWords = words.innerHTML;
+    window.newPicture = new Promise((resolve, reject) => addEventListener(event, () => {
         const start = performance.now();
         const look = async () => {
             if (performance.now() - start > limit) return reject(new Error(`no new picture within ${limit} ms`));
+            if (text && words.innerHTML !== oldWords) return resolve(performance.now() - start);
             if (picture.src === old) return requestAnimationFrame(look);
             await picture.decode();
             resolve(performance.now() - start);
@@ -73,6 +77,10 @@ WAIT_FOR_A_NEW_PICTURE = """(picture, limit) => {
         look();
     }, {once: true, capture: true}));
 }"""
+COLUMNS = """cells => cells.map(cell => {
+    const lines = [...cell.querySelectorAll('div')].map(line => line.innerText.trim());
+    return [cell.querySelector('b').innerText, cell.querySelector('small')?.innerText ?? '', lines];
+})"""
 FETCH = """async picture => [...new Uint8Array(await (await fetch(picture.src)).arrayBuffer())]"""
 
 
@@ -145,7 +153,16 @@ class OpenNotebook:
         assert index is not None, f"{self.name} shows no {class_name}"
         box = self.page.locator(f'.jp-Notebook-cell[data-windowed-list-index="{index}"] .jp-OutputArea-output').first
         box.scroll_into_view_if_needed()
-        return WidgetView(self, box, latencies=self.latencies.setdefault(f"{self.name}, {class_name}", []))
+        return WidgetView(self, box, class_name=class_name)
+
+    def place(self) -> tuple[int, int]:
+        """The number of cells and the active one: what a key that reaches the notebook instead of a widget changes."""
+        return tuple(
+            self.page.evaluate(
+                "() => { const content = jupyterapp.shell.currentWidget.content;"
+                "return [content.widgets.length, content.activeCellIndex]; }"
+            )
+        )
 
     def execute(self, code: str) -> None:
         """Run code in the notebook's kernel, without a cell."""
@@ -180,13 +197,30 @@ class OpenNotebook:
 class WidgetView:
     """A widget as it stands on the page."""
 
-    def __init__(self, notebook: OpenNotebook, box: Locator, *, latencies: list[float]) -> None:
-        self.page, self.box, self._notebook, self.latencies = notebook.page, box, notebook, latencies
+    def __init__(self, notebook: OpenNotebook, box: Locator, *, class_name: str) -> None:
+        self.page, self.box, self._notebook, self._class_name = notebook.page, box, notebook, class_name
         self.image = box.locator("img.widget-image")
 
     def slider(self, description: str) -> Slider:
-        label = self.page.locator(f".widget-label:text-is({json.dumps(description)})")
-        return Slider(self, self.box.locator(".widget-slider").filter(has=label))
+        return Slider(self, self.box.locator(".widget-slider").filter(has=self._label(description)))
+
+    def text_box(self, description: str) -> Locator:
+        """The field that one types into."""
+        return self.box.locator(".widget-text").filter(has=self._label(description)).locator("input")
+
+    def dropdown(self, description: str) -> Locator:
+        return self.box.locator(".widget-dropdown").filter(has=self._label(description)).locator("select")
+
+    def _label(self, description: str) -> Locator:
+        return self.page.locator(f".widget-label:text-is({json.dumps(description, ensure_ascii=False)})")
+
+    @property
+    def chooser(self) -> Chooser:
+        return Chooser(self, self.box.locator('[role="listbox"]'))
+
+    @property
+    def pad(self) -> Pad:
+        return Pad(self, self.box.locator("canvas"))
 
     def descriptions(self) -> list[str]:
         """The labels of the sliders, in order."""
@@ -226,11 +260,40 @@ class WidgetView:
     def press(self, slider: Slider, key: str) -> float:
         """Press a key on the slider's handle; the milliseconds until the new picture was there, which are noted."""
         slider.handle.focus()
-        self.image.evaluate(WAIT_FOR_A_NEW_PICTURE, NEW_PICTURE_MS)
-        self.page.keyboard.press(key)
+        return self.timed(lambda: self.page.keyboard.press(key), event="keydown")
+
+    def timed(self, act: Callable[[], Any], *, event: str, text: bool = False, kind: str = "") -> float:
+        """Do something that makes such an event in the page; the milliseconds from it to the new picture, noted.
+
+        text: a new line of text will do. kind: what the milliseconds are noted under, beside the widget's class.
+        """
+        self.image.evaluate(WAIT_FOR_A_NEW_PICTURE, {"event": event, "limit": NEW_PICTURE_MS, "text": text})
+        act()
         milliseconds = self.page.evaluate("() => window.newPicture")
-        self.latencies.append(milliseconds)
+        name = ", ".join(filter(None, (self._notebook.name, self._class_name, kind)))
+        self._notebook.latencies.setdefault(name, []).append(milliseconds)
         return milliseconds
+
+    def type(self, description: str, text: str) -> list[float]:
+        """Type into a field key by key, behind what is there; the milliseconds from each key to the new answer.
+
+        A key that ends a word changes no answer, and is not waited for.
+        """
+        self.text_box(description).focus()
+        self.page.keyboard.press("End")
+        times = []
+        for key in text:
+            if key.isalpha():
+                press = partial(self.page.keyboard.press, key)
+                times.append(self.timed(press, event="keydown", text=True, kind="typing"))
+            else:
+                self.page.keyboard.type(key)
+        return times
+
+    def columns(self) -> dict[str, Column]:
+        """What stands in the table below the picture, a column a method."""
+        cells = self.box.locator(".widget-html-content").last.locator("td")
+        return {name: Column(heading, lines) for name, heading, lines in cells.evaluate_all(COLUMNS)}
 
     def screenshot(self, name: str) -> None:
         self.box.scroll_into_view_if_needed()
@@ -287,6 +350,74 @@ class Slider:
         mouse.up()
 
 
+class Column(NamedTuple):
+    """What one method found, as it is shown: the words beside its name, and a line each."""
+
+    heading: str
+    lines: list[str]
+
+    @property
+    def n_ticked(self) -> int:
+        return sum(line.startswith("✓") for line in self.lines)
+
+
+class Chooser:
+    """Pictures to click on."""
+
+    def __init__(self, widget: WidgetView, box: Locator) -> None:
+        self._widget, self.box = widget, box
+
+    def click(self, i: int, *, n_columns: int) -> float:
+        """Click into the middle of picture i; the milliseconds until the new picture was there."""
+        self.box.scroll_into_view_if_needed()
+        cell = self.box.bounding_box()["width"] / n_columns
+        middle = {"x": (i % n_columns + 0.5) * cell, "y": (i // n_columns + 0.5) * cell}
+        return self._widget.timed(lambda: self.box.click(position=middle), event="click", kind="click")
+
+    def press(self, key: str) -> float:
+        self.box.focus()
+        return self._widget.timed(
+            lambda: self._widget.page.keyboard.press(key), event="keydown", kind="arrow in the chooser"
+        )
+
+    def framed(self, *, n_columns: int) -> int | None:
+        """Which picture stands in the frame; None where there is none."""
+        frame = self.box.locator("div")
+        if not frame.is_visible():
+            return None
+        outer, inner = self.box.bounding_box(), frame.bounding_box()
+        cell = outer["width"] / n_columns
+        row, column = ((inner[axis] - outer[axis]) / cell for axis in "yx")
+        assert row == pytest.approx(round(row), abs=0.02)
+        assert column == pytest.approx(round(column), abs=0.02)
+        return round(row) * n_columns + round(column)
+
+
+class Pad:
+    """A pad to draw on."""
+
+    def __init__(self, widget: WidgetView, box: Locator) -> None:
+        self._widget, self.box = widget, box
+
+    def draw(self, points: Sequence[tuple[float, float]]) -> list[float]:
+        """One stroke with the mouse through these places, in pixels of the 28×28 image, x before y.
+
+        The milliseconds from each movement to the new picture.
+        """
+        self.box.scroll_into_view_if_needed()
+        box, mouse, timed = self.box.bounding_box(), self._widget.page.mouse, self._widget.timed
+        places = [(box["x"] + x * box["width"] / 28, box["y"] + y * box["height"] / 28) for x, y in points]
+        mouse.move(*places[0])
+        times = [timed(mouse.down, event="pointerdown", kind="drawing")]
+        times += [timed(partial(mouse.move, *place), event="pointermove", kind="drawing") for place in places[1:]]
+        mouse.up()
+        return times
+
+    def clear(self) -> float:
+        button = self._widget.box.locator('button:text-is("clear")')
+        return self._widget.timed(button.click, event="click", kind="clear")
+
+
 class Picture:
     """A widget's picture taken apart: its panels (images drawn without a frame) and its one plot, by what is drawn."""
 
@@ -326,6 +457,11 @@ class Picture:
         rows, columns = self.plot
         matches = (np.abs(self.rgb[rows, columns].astype(int) - wanted) < 12).all(axis=2)
         return matches.nonzero()[1].mean()
+
+    def in_colour(self, colour: str) -> int:
+        """How many pixels have that colour (#rrggbb)."""
+        wanted = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)])
+        return int((np.abs(self.rgb.astype(int) - wanted) < 6).all(axis=2).sum())
 
     def outside(self, panels: Sequence[int], *, plot: bool) -> np.ndarray:
         """Which pixels are in none of these panels and, with plot, not in the plot: what must not change."""
@@ -478,7 +614,7 @@ def pytest_terminal_summary(
         terminalreporter.write_line(reason, red=True, bold=True)
     latencies = {name: ms for name, ms in config.stash.get(LATENCIES, {}).items() if ms}
     if latencies:
-        terminalreporter.write_sep("-", "key press to new picture")
+        terminalreporter.write_sep("-", "from key press, click or stroke to new picture")
         by_widget = {name: summary_of(ms) for name, ms in latencies.items()}
         for name, numbers in by_widget.items():
             line = "median {median_ms:.0f} ms, p90 {p90_ms:.0f} ms, max {max_ms:.0f} ms, of {n}".format(**numbers)

@@ -14,10 +14,15 @@ from typing import ClassVar
 import matplotlib as mpl
 import numpy as np
 import pytest
+from matplotlib.colors import to_hex
+from scipy import ndimage
 
-from course_utils.data import ImageData
-from course_utils.plotting import COLOURS, METHOD_COLOURS
+from course_utils.data import ImageData, TextData, load_corpus
+from course_utils.plotting import COLOURS, METHOD_COLOURS, class_colours
+from course_utils.text import BagOfWords
 from course_utils.widgets.restoring import RESIDUAL_COLOURS
+
+from .conftest import FETCH, Picture, WidgetView
 
 pytestmark = pytest.mark.browser
 
@@ -71,9 +76,13 @@ class EveryNotebook:
                 assert slider.box.is_visible()
                 assert slider.value
             assert widget.image.is_visible()
-            assert widget.picture().panels
+            self.check_drawn(widget.picture())
             assert widget.readout()
             assert widget.errors() == ""
+
+    def check_drawn(self, picture: Picture) -> None:
+        """The picture shows what it is for."""
+        assert picture.panels
 
     def test_a_laptop_s_window_shows_each_picture_in_its_own_size_and_a_narrow_one_all_of_it(self, notebook):
         for class_name in self.WIDGETS:
@@ -99,7 +108,7 @@ class EveryNotebook:
                     times += slider.press(key)
                     assert slider.value != value
                 assert slider.position()[1] == before
-            assert len(times) >= 12
+            assert len(times) == 6 * len(descriptions) > 0
             assert statistics.median(times) <= MEDIAN_MS
             assert widget.errors() == ""
 
@@ -373,3 +382,344 @@ class TestDeepAutoencoder(EveryNotebook):
         t = float(walk.slider("t").value)
         assert 0.6 < t < 0.8
         eventually(lambda: self.check_walk(walk, gallery, a=0, b=2, t=t))
+
+
+class TestTextRetrieval(EveryNotebook):
+    NOTEBOOK = "03_text_retrieval"
+    WIDGETS: ClassVar = {"TextSearchExplorer": ("or text no.",)}
+    QUERY = "low pass filter of a signal"
+    METHODS = ("tf-idf", "LSA-2", "code-10", "code-2", "LSA-10")
+
+    @pytest.fixture(scope="class")
+    def corpus(self, _course_variables) -> TextData:
+        return load_corpus("python-docs")
+
+    @pytest.fixture(scope="class")
+    def bag(self, corpus):
+        return BagOfWords(2_000).fit(corpus.train_texts)
+
+    @pytest.fixture
+    def explorer(self, notebook):
+        """As the notebook shows it at first."""
+        widget = notebook.widget("TextSearchExplorer")
+        widget.slider("or text no.").to_start()
+        self.ask(widget, self.QUERY)
+        return widget
+
+    def ask(self, explorer: WidgetView, query: str) -> None:
+        """Put a query into the box at once, as one pastes it."""
+        explorer.text_box("query").fill(query)
+        known = [word for word in query.split()[:1] if word.isalpha()]
+        eventually(lambda: self.check_says(explorer, *known))
+
+    def check_says(self, explorer, *parts):
+        for part in parts:
+            assert part in explorer.readout()
+
+    def check_drawn(self, picture):
+        colours = [to_hex(colour) for colour in class_colours(3)]
+        assert min(picture.in_colour(colour) for colour in colours) > 20  # the points of the first topics
+
+    def by_tfidf(self, corpus: TextData, bag: BagOfWords, query: str) -> list[tuple[str, str]]:
+        """Topic and title of the eight documents that are nearest by tf-idf and cosine, by numpy in double precision."""
+        n = len(corpus.train_texts)
+        collection = bag.transform(corpus.train_texts).toarray().astype(np.float64)
+        idf = np.log((1 + n) / (1 + (collection > 0).sum(axis=0))) + 1
+        collection *= idf
+        asked = bag.transform([query]).toarray()[0] * idf
+        lengths = np.linalg.norm(collection, axis=1)
+        cosines = collection @ asked / np.where(lengths > 0, lengths, 1)
+        return [
+            (corpus.topic_names[corpus.train_labels[i]], corpus.train_titles[i])
+            for i in np.argsort(-cosines, kind="stable")[:8]
+        ]
+
+    def check_tfidf(self, explorer, corpus, bag, query):
+        lines = explorer.columns()["tf-idf"].lines
+        expected = self.by_tfidf(corpus, bag, query)
+        assert len(lines) == 8
+        for line, (topic, title) in zip(lines, expected, strict=True):
+            shown = title if " " in title else ".".join(title.split(".")[-2:])
+            assert line.removeprefix("✓").split() == f"{topic} {shown}".split()
+
+    def test_a_column_of_eight_for_each_method_answers_the_first_query(self, explorer, corpus, bag):
+        columns = explorer.columns()
+        assert tuple(columns) == self.METHODS
+        assert [len(column.lines) for column in columns.values()] == [8] * 5
+        self.check_tfidf(explorer, corpus, bag, self.QUERY)
+        assert "Searched for: low, pass, filter, signal." in explorer.readout()
+
+    def test_each_letter_that_is_typed_brings_a_new_answer_soon(self, notebook, explorer, corpus, bag):
+        place = notebook.place()
+        self.ask(explorer, "")
+        times = explorer.type("query", "regular expression dd")
+        assert explorer.text_box("query").input_value() == "regular expression dd"
+        assert len(times) == 19
+        assert statistics.median(times) <= MEDIAN_MS
+        assert notebook.place() == place  # “dd” deletes a cell where it reaches the notebook
+        eventually(lambda: self.check_says(explorer, "Searched for: regular, expression."))
+        eventually(lambda: self.check_tfidf(explorer, corpus, bag, "regular expression"))
+        assert explorer.errors() == ""
+        explorer.screenshot("TextSearchExplorer_typed")
+
+    def test_another_query_moves_the_marks_on_the_maps(self, explorer):
+        before = explorer.picture()
+        self.ask(explorer, "matrix")
+
+        def check():
+            changed = explorer.picture().changed_from(before)
+            left, right = np.array_split(changed, 2, axis=1)
+            assert min(left.sum(), right.sum()) > 50
+            assert changed.mean() < 0.1  # marks, and no other maps
+
+        eventually(check)
+        self.ask(explorer, self.QUERY)
+        eventually(lambda: self.check_same(explorer, before))
+
+    def check_same(self, explorer, before):
+        assert not explorer.picture().changed_from(before).any()
+
+    def test_a_misspelt_word_gets_a_suggestion_in_view(self, notebook, explorer):
+        self.ask(explorer, "")
+        explorer.type("query", "filtr signal")
+        eventually(lambda: self.check_says(explorer, "Searched for: signal.", "“filtr”; near it: filter"))
+        line = explorer.box.locator(".widget-html-content").last.get_by_text("near it").first
+        line.scroll_into_view_if_needed()
+        assert line.is_visible()
+        explorer.screenshot("TextSearchExplorer_misspelt")
+
+    def test_an_unknown_word_is_said_to_be_unknown_and_finds_nothing(self, explorer):
+        self.ask(explorer, "")
+        explorer.type("query", "zzyzx")
+        eventually(lambda: self.check_says(explorer, "Not in the vocabulary: “zzyzx”.", "nothing to search for"))
+        assert [column.lines for column in explorer.columns().values()] == [[]] * 5
+        explorer.screenshot("TextSearchExplorer_unknown")
+
+    def test_a_pasted_megabyte_is_answered(self, explorer, corpus, bag):
+        explorer.text_box("query").fill("signal " * 150_000)
+        eventually(lambda: self.check_says(explorer, "Searched for: signal. Only the first 2,000 words were read."))
+        self.check_tfidf(explorer, corpus, bag, "signal")
+        assert explorer.parts_cut_off() == []
+
+    def test_a_picked_document_s_right_answers_are_ticked_and_counted(self, explorer, corpus, bag):
+        slider, counts = explorer.slider("or text no."), []
+        for i in range(5):
+            slider.press("ArrowRight")
+            assert slider.value == str(i)
+            topic = corpus.topic_names[corpus.test_labels[i]]
+            assert f"text {i}: {corpus.test_titles[i]}" in explorer.readout()
+            self.check_tfidf(explorer, corpus, bag, corpus.test_texts[i])
+            for column in explorer.columns().values():
+                assert column.heading == f"{column.n_ticked} of 8 right"
+                for line in column.lines:
+                    assert line.startswith("✓") == line.removeprefix("✓").strip().startswith(topic)
+                counts.append(column.n_ticked)
+        assert 0 < np.mean(counts) < 8
+        explorer.screenshot("TextSearchExplorer_picked")
+
+    def test_what_was_touched_last_is_asked(self, explorer):
+        slider = explorer.slider("or text no.")
+        slider.press("ArrowRight")
+        assert "of 8 right" in explorer.readout()
+        explorer.type("query", "s")
+        eventually(lambda: self.check_says(explorer, "Searched for: low, pass, filter, signals."))
+        assert "of 8 right" not in explorer.readout()
+        eventually(lambda: self.check_value(slider, "-1"))
+        slider.press("ArrowRight")
+        assert explorer.readout().startswith("text 0: ")
+
+    def check_value(self, slider, value):
+        assert slider.value == value
+
+    def test_the_last_document_can_be_picked_and_the_slider_dragged(self, explorer, corpus):
+        slider = explorer.slider("or text no.")
+        slider.to_end()
+        last = len(corpus.test_texts) - 1
+        assert explorer.readout().startswith(f"text {last}: ")
+        slider.drag(to=0.5)
+        i = int(slider.value)
+        assert 0.4 * last < i < 0.6 * last
+        eventually(lambda: self.check_says(explorer, f"text {i}: {corpus.test_titles[i]}"))
+
+
+class TestImageSearch(EveryNotebook):
+    NOTEBOOK = "04_image_search"
+    WIDGETS: ClassVar = {"ImageSearchExplorer": ("shift →", "shift ↓")}
+    METHODS = ("pixels", "deep", "deep, shifted", "64 bits")
+    N_COLUMNS = 15
+    VERMILLION = COLOURS[1]
+    ONE = tuple((14.0, y) for y in np.linspace(4, 24, 13))
+
+    @pytest.fixture
+    def explorer(self, notebook):
+        """Picture 0, not shifted, an empty pad, and no class said."""
+        widget = notebook.widget("ImageSearchExplorer")
+        for label in self.WIDGETS["ImageSearchExplorer"]:
+            slider = widget.slider(label)
+            for _ in range(abs(int(slider.value))):
+                slider.press("ArrowLeft" if int(slider.value) > 0 else "ArrowRight")
+        widget.dropdown("I drew a").select_option("I do not say")
+        if widget.chooser.framed(n_columns=self.N_COLUMNS) != 0:
+            widget.chooser.click(0, n_columns=self.N_COLUMNS)
+        return widget
+
+    def n_wrong(self, explorer: WidgetView) -> dict[str, int]:
+        return {name: int(explorer.number(name)) for name in self.METHODS}
+
+    def check_asked(self, explorer, digits, image, *, truth):
+        """The picture of the query, and how many of its ten nearest by pixels are wrong, by numpy."""
+        shown = explorer.picture()
+        np.testing.assert_allclose(shown.grey(0), image, atol=TWO_GREYS)
+        distances = sse(digits.train_images.flatten(1).double().numpy(), image.ravel())
+        labels = digits.train_labels.numpy()[np.argsort(distances)[:10]]
+        wrong = self.n_wrong(explorer)
+        assert wrong["pixels"] == (labels != truth).sum()
+        assert (shown.in_colour(self.VERMILLION) > 0) == any(wrong.values())
+
+    def check_picture_asked(self, explorer, digits, i, *, dx=0, dy=0):
+        image = ndimage.shift(digits.test_images[i, 0].double().numpy(), (dy, dx), order=0)
+        truth = digits.test_labels[i].item()
+        assert explorer.readout().startswith(f"“{digits.class_names[truth]}”, shifted by ({dx}, {dy}): ")
+        self.check_asked(explorer, digits, image, truth=truth)
+
+    def check_framed(self, explorer, i):
+        assert explorer.chooser.framed(n_columns=self.N_COLUMNS) == i
+
+    def test_a_click_on_a_picture_asks_with_it_soon(self, explorer, digits):
+        times = []
+        for i in (14, 29, 15, 7, 1):
+            times.append(explorer.chooser.click(i, n_columns=self.N_COLUMNS))
+            self.check_picture_asked(explorer, digits, i)
+            self.check_framed(explorer, i)
+        assert statistics.median(times) <= MEDIAN_MS
+
+    def test_the_chooser_shows_the_first_test_images(self, explorer, digits):
+        source = explorer.chooser.box.locator("img").evaluate(FETCH)
+        grid = Picture(bytes(source)).rgb[..., 0] / 255
+        expected = digits.test_images[:30, 0].view(2, 15, 28, 28).transpose(1, 2).reshape(56, 420)
+        np.testing.assert_allclose(grid, expected, atol=TWO_GREYS)
+
+    def test_arrow_keys_in_the_chooser_go_to_the_neighbour_and_stop_at_the_edge(self, notebook, explorer, digits):
+        place, times = notebook.place(), []
+        for key, i in (("ArrowRight", 1), ("ArrowDown", 16), ("ArrowRight", 17), ("ArrowUp", 2), ("ArrowLeft", 1),
+                       ("ArrowLeft", 0)):  # fmt: skip
+            times.append(explorer.chooser.press(key))
+            self.check_picture_asked(explorer, digits, i)
+            self.check_framed(explorer, i)
+        assert statistics.median(times) <= MEDIAN_MS
+        for key in ("ArrowLeft", "ArrowUp"):
+            notebook.page.keyboard.press(key)
+        notebook.page.wait_for_timeout(300)
+        self.check_framed(explorer, 0)
+        self.check_picture_asked(explorer, digits, 0)
+        assert notebook.place() == place
+
+    def test_the_sliders_shift_the_query(self, explorer, digits):
+        explorer.chooser.click(3, n_columns=self.N_COLUMNS)
+        for step in (1, 2, 3):
+            explorer.slider("shift →").press("ArrowRight")
+            self.check_picture_asked(explorer, digits, 3, dx=step)
+        for step in (-1, -2):
+            explorer.slider("shift ↓").press("ArrowLeft")
+            self.check_picture_asked(explorer, digits, 3, dx=3, dy=step)
+        explorer.slider("shift →").to_end()
+        explorer.slider("shift ↓").to_start()
+        self.check_picture_asked(explorer, digits, 3, dx=4, dy=-4)
+        explorer.screenshot("ImageSearchExplorer_shifted")
+
+    def test_each_stroke_on_the_pad_is_searched_for_soon(self, explorer):
+        explorer.pad.clear()
+        times = explorer.pad.draw(self.ONE)
+        assert len(times) == 13
+        assert statistics.median(times) <= MEDIAN_MS
+        eventually(lambda: self.check_says(explorer, "a drawing, shifted by (0, 0): say what you drew"))
+        eventually(lambda: self.check_one(explorer))
+        self.check_framed(explorer, None)
+        picture = explorer.picture()
+        assert picture.in_colour(self.VERMILLION) == 0
+        assert len(picture.panels) == 1 + 10 * len(self.METHODS)
+        assert explorer.errors() == ""
+        explorer.screenshot("ImageSearchExplorer_drawn")
+
+    def check_says(self, explorer, *parts):
+        for part in parts:
+            assert part in explorer.readout()
+
+    def check_one(self, explorer):
+        """A white upright stroke in the middle, and black around it."""
+        asked = explorer.picture().grey(0)
+        assert asked[5:23, 13:15].min() > 0.9
+        assert asked[:, :11].max() == asked[:, 17:].max() == asked[:2].max() == asked[27:].max() == 0
+
+    def test_saying_what_was_drawn_frames_what_is_wrong(self, explorer):
+        explorer.pad.clear()
+        explorer.pad.draw(self.ONE)
+        areas, counts = [], []
+        for name in ("1", "8"):
+            explorer.dropdown("I drew a").select_option(name)
+            eventually(lambda: self.check_says(explorer, "of 10 wrong"))
+            explorer.page.wait_for_timeout(500)
+            counts.append(sum(self.n_wrong(explorer).values()))
+            areas.append(explorer.picture().in_colour(self.VERMILLION))
+            explorer.screenshot(f"ImageSearchExplorer_said_{name}")
+        assert counts[0] < 10 < 30 < counts[1] <= 40  # an upright stroke is a 1, and no 8
+        area_of_one = areas[1] / counts[1]
+        assert area_of_one > 100
+        assert areas[0] == pytest.approx(area_of_one * counts[0], rel=0.1)
+        explorer.dropdown("I drew a").select_option("I do not say")
+        eventually(lambda: self.check_says(explorer, "say what you drew"))
+        eventually(lambda: self.check_no_frames(explorer))
+
+    def check_no_frames(self, explorer):
+        assert explorer.picture().in_colour(self.VERMILLION) == 0
+
+    def test_the_button_clears_the_pad_and_the_query(self, explorer):
+        explorer.pad.draw(self.ONE)
+        explorer.pad.clear()
+        eventually(lambda: self.check_black(explorer))
+        ink = explorer.pad.box.evaluate(
+            "pad => pad.getContext('2d').getImageData(0, 0, pad.width, pad.height).data.filter((v, i) => i % 4 < 3)"
+            ".reduce((a, b) => Math.max(a, b), 0)"
+        )
+        assert ink == 0
+
+    def check_black(self, explorer):
+        assert explorer.picture().grey(0).max() == 0
+
+    def test_a_fast_stroke_ends_at_what_was_drawn(self, explorer):
+        explorer.pad.clear()
+        box, mouse = explorer.pad.box.bounding_box(), explorer.page.mouse
+        x, top, bottom = box["x"] + box["width"] / 2, box["y"] + box["height"] / 7, box["y"] + box["height"] * 6 / 7
+        mouse.move(x, top)
+        mouse.down()
+        mouse.move(x, bottom, steps=200)
+        mouse.up()
+        eventually(lambda: self.check_one(explorer))
+
+    def test_after_a_drawing_a_click_asks_with_a_picture_again(self, explorer, digits):
+        explorer.pad.draw(self.ONE)
+        self.check_framed(explorer, None)
+        explorer.chooser.click(5, n_columns=self.N_COLUMNS)
+        self.check_picture_asked(explorer, digits, 5)
+        self.check_framed(explorer, 5)
+
+    def test_an_error_in_a_callback_is_shown_below_the_picture_and_the_pad_goes_on(self, notebook, explorer):
+        notebook.execute("""
+            _update = ImageSearchExplorer.update
+            def _fails(self):
+                raise RuntimeError("deliberate")
+            ImageSearchExplorer.update = _fails
+        """)
+        try:
+            explorer.pad.box.click(position={"x": 30, "y": 30})
+            eventually(lambda: self.check_errors(explorer, "RuntimeError: deliberate"))
+            explorer.screenshot("ImageSearchExplorer_error")
+        finally:
+            notebook.execute("ImageSearchExplorer.update = _update")
+        explorer.pad.clear()
+        explorer.pad.draw(self.ONE)
+        eventually(lambda: self.check_errors(explorer, ""))
+        eventually(lambda: self.check_one(explorer))
+
+    def check_errors(self, explorer, text):
+        assert (text in explorer.errors()) if text else (explorer.errors() == "")
