@@ -57,15 +57,25 @@ def shifting(max_pixels: int) -> Corruption:
             raise ValueError(
                 f"shifting({max_pixels}) takes (n, c, h, w) images larger than that, not {tuple(x.shape)}."
             )
-        n, _, h, w = x.shape
-        dy, dx = torch.randint(-max_pixels, max_pixels + 1, (2, n, 1), generator=generator).to(x.device)
-        rows = torch.arange(h, device=x.device) - dy + max_pixels  # (n, h): where each row of the result comes from
-        columns = torch.arange(w, device=x.device) - dx + max_pixels
-        padded = torch.nn.functional.pad(x, [max_pixels] * 4)
-        image = torch.arange(n, device=x.device)
-        return padded[image[:, None, None], :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2).contiguous()
+        dy, dx = torch.randint(-max_pixels, max_pixels + 1, (2, len(x)), generator=generator)
+        return shifted(x, dy, dx)
 
     return _named(shift, f"shifting({max_pixels})")
+
+
+def shifted(x: Tensor, dy: Tensor, dx: Tensor) -> Tensor:
+    """Images `(n, c, h, w)`, the i-th moved down by `dy[i]` and to the right by `dx[i]` pixels; 0 moves in.
+
+    dy, dx: `(n,)` whole numbers, negative for up and left, smaller than the images.
+    """
+    n, _, h, w = x.shape
+    m = int(max(dy.abs().max(), dx.abs().max()))
+    rows = torch.arange(h) - dy[:, None] + m  # (n, h): where each row of the result comes from, after padding
+    columns = torch.arange(w) - dx[:, None] + m
+    padded = torch.nn.functional.pad(x, [m] * 4)
+    image = torch.arange(n)[:, None, None]
+    moved = padded[image, :, rows[:, :, None].to(x.device), columns[:, None, :].to(x.device)]
+    return moved.permute(0, 3, 1, 2).contiguous()
 
 
 def _named(corruption: Corruption, name: str) -> Corruption:

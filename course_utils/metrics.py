@@ -46,8 +46,8 @@ def bce_nats_per_image(x_hat: Tensor, x: Tensor) -> Tensor:
     return F.binary_cross_entropy(x_hat, x, reduction="sum") / len(x)
 
 
-def word_nats_per_document(log_probabilities: Tensor, counts: Tensor) -> Tensor:
-    """Cross-entropy in nats between a document's word frequencies and the predicted ones, mean over documents.
+def nats_per_word(log_probabilities: Tensor, counts: Tensor) -> Tensor:
+    """Cross-entropy of a document's word frequencies and the predicted ones, in nats per word, mean of the documents.
 
     log_probabilities: `(n, n_words)`, a softmax's logarithm; counts: `(n, n_words)`, weights ≥ 0, divided by their sum
     here. Per word of a document: a uniform guess has ln(n_words). A document without a word counts 0.
@@ -78,7 +78,7 @@ def count_parameters(model: torch.nn.Module) -> int:
 # ----------------------------------------------------------------------------------------------------------- retrieval
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Estimate:
     """A mean over queries, with its 95 % interval: from low to high."""
 

@@ -128,6 +128,9 @@ class BinaryAutoencoder(DeepAutoencoder):
         a = super().encode(x)
         return torch.sigmoid(a + self.noise * torch.randn_like(a) if self.training else a)
 
+    def decode(self, z: Tensor) -> Tensor:
+        return super().decode(z.to(next(self.parameters()).dtype))
+
     def bits(self, x: Tensor) -> Tensor:
         """Codes of a whole set as booleans `(n, n_codes)`, on the CPU; as `encode_all`."""
         return encode_all(self, x) > 0.5
@@ -136,24 +139,26 @@ class BinaryAutoencoder(DeepAutoencoder):
 class TextAutoencoder(DenseAutoencoder):
     """Word counts → code → the probability of each word: 2000-500-250-125-10 and its mirror image, softmax at the end.
 
-    sizes: numbers a layer, from the vocabulary to the code; idf: `(n_words,)`, how much a word tells. The encoder sees
+    sizes: numbers a layer, from the vocabulary to the code; idf: `(n_words,)`, how much a word tells; word_counts:
+    `(n_words,)`, of the whole training set, to whose shares the output starts. The encoder sees
     log(1 + count) · idf, scaled to length √n_words, so that a long document and a short one on the same matter are
-    alike. `decode` and `forward` give logarithms of probabilities, as `metrics.word_nats_per_document` takes them.
+    alike. `decode` and `forward` give logarithms of probabilities, as `metrics.nats_per_word` takes them.
     Hinton & Salakhutdinov, Science 313:504 (2006), Fig. 4; the idf is ours.
     """
 
-    def __init__(self, sizes: Sequence[int], *, idf: Tensor | None = None, mean: Tensor | None = None) -> None:
-        """mean: the training set's word frequencies, where the output starts; None: all words alike."""
+    def __init__(self, sizes: Sequence[int], *, idf: Tensor | None = None, word_counts: Tensor | None = None) -> None:
         sizes = _check_sizes(sizes)
         super().__init__(sizes[0], sizes[-1])
-        self.register_buffer("idf", torch.ones(sizes[0]) if idf is None else torch.as_tensor(idf, dtype=torch.float32))
+        self.register_buffer(
+            "idf", torch.ones(sizes[0]) if idf is None else torch.as_tensor(idf, dtype=torch.float32).clone()
+        )
         if self.idf.shape != (sizes[0],):
             raise ValueError(f"idf has {self.idf.numel()} numbers; the vocabulary has {sizes[0]} words.")
-        mean = torch.ones(sizes[0]) if mean is None else mean
-        if mean.shape != (sizes[0],) or not mean.sum() > 0:
-            raise ValueError(f"mean must hold the frequency of each of the {sizes[0]} words, not all of them 0; its "
-                             f"shape is {tuple(mean.shape)}.")  # fmt: skip
-        frequencies = mean / mean.sum()
+        word_counts = torch.ones(sizes[0]) if word_counts is None else torch.as_tensor(word_counts)
+        if word_counts.shape != (sizes[0],) or not word_counts.sum() > 0:
+            raise ValueError(f"word_counts must hold the count of each of the {sizes[0]} words, not all of them 0; its "
+                             f"shape is {tuple(word_counts.shape)}.")  # fmt: skip
+        frequencies = word_counts / word_counts.sum()
         down = [nn.Linear(n_in, n_out) for n_in, n_out in pairwise(sizes)]
         up = [nn.Linear(d.out_features, d.in_features) for d in reversed(down)]
         self.encoder = nn.Sequential(*_with_relu_between(down))

@@ -19,7 +19,8 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 # A method has one colour in all figures of the course.
 METHOD_COLOURS = {
     "deep": COLOURS[0], "PCA": COLOURS[1],
-    "tf-idf": "0.45", "LSA-2": COLOURS[4], "LSA-10": COLOURS[1], "code-2": COLOURS[5], "code-10": COLOURS[0],
+    "tf-idf": "0.45", "log counts": "0.7", "LSA-2": COLOURS[4], "LSA-10": COLOURS[1], "LSA-50": COLOURS[3],
+    "code-2": COLOURS[5], "code-10": COLOURS[0],
     "pixels": "0.45",
 }  # fmt: skip
 
@@ -114,11 +115,12 @@ def framed(images: Tensor, marked: Tensor, *, width: int = 2) -> Tensor:
 
 
 def show_neighbours(
-    queries: Tensor, neighbours: Tensor, wrong: Tensor, *, ax: Axes | None = None, title: str = ""
+    queries: Tensor, neighbours: Tensor, wrong: Tensor, *, labels: Sequence[str] = (), ax: Axes | None = None,
+    title: str = "",
 ) -> Axes:  # fmt: skip
     """A row a query: the query, a gap, and what was found, the nearest first, with a frame around what is wrong.
 
-    queries: `(n, c, h, w)`; neighbours: `(n, k, c, h, w)`; wrong: `(n, k)` booleans.
+    queries: `(n, c, h, w)`; neighbours: `(n, k, c, h, w)`; wrong: `(n, k)` booleans; labels: a word a row, or none.
     """
     n, k = wrong.shape
     asked = framed(queries, torch.zeros(n, dtype=torch.bool))
@@ -127,7 +129,10 @@ def show_neighbours(
     rows = torch.cat([torch.cat([asked, gap], dim=3), found.permute(0, 2, 3, 1, 4).flatten(3)], dim=3)
     if ax is None:
         _, ax = plt.subplots(figsize=(0.68 * (k + 1.3), 0.68 * n + 0.35))
-    return show_images(rows, n_columns=1, ax=ax, title=title)
+    show_images(rows, n_columns=1, ax=ax, title=title)
+    for i, label in enumerate(labels):
+        ax.text(-6, (i + 0.5) * (rows.shape[2] + 1), label, ha="right", va="center")
+    return ax
 
 
 def plot_history(

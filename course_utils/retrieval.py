@@ -103,10 +103,12 @@ class SearchIndex:
         Raises SearchError: none, another number of features, NaN, anything but booleans for Hamming.
         """
         rows = self._checked(vectors, "The vectors to add")
-        if not rows.shape[0]:
+        if not min(rows.shape):
             raise SearchError(f"There is nothing to add: the vectors have shape {tuple(rows.shape)}.")
         if self._parts and sp.issparse(rows) != sp.issparse(self._parts[0]):
             raise SearchError("A collection is sparse or dense: these vectors are the other kind.")
+        if self._backend == "faiss" and sp.issparse(rows):
+            raise SearchError("faiss searches dense vectors; use backend='exact' for sparse ones.")
         if not self._parts:
             self.n_features = rows.shape[1]
         if self.metric == "hamming":
@@ -139,10 +141,10 @@ class SearchIndex:
         if own is not None and (own.shape != (rows.shape[0],) or own.min() < 0 or own.max() >= len(self)):
             raise SearchError(f"own must name a place in the collection, 0 to {len(self) - 1}, for each of the "
                               f"{rows.shape[0]} queries; its shape is {own.shape}.")  # fmt: skip
-        if self._stored is None:
-            self._stored = self._joined()
         if self.backend == "faiss":
             return self._search_faiss(rows, k, own)
+        if self._stored is None:
+            self._stored = self._joined()
         if self.metric == "hamming":
             return self._search_bits(rows, k, own)
         return self._search_dense(rows, k, own)
@@ -161,9 +163,10 @@ class SearchIndex:
         for start in range(0, n_queries, n_rows):
             rows = slice(start, min(start + n_rows, n_queries))
             scores = self._scores(queries[rows], buffer)
-            if own is not None:
-                scores[torch.arange(len(scores)), torch.from_numpy(own[rows])] = -torch.inf
-            result.scores[rows], result.indices[rows] = self._as_results(queries[rows], *_top_k(scores, k))
+            own_rows = None if own is None else torch.from_numpy(own[rows])
+            if own_rows is not None:
+                scores[torch.arange(len(scores)), own_rows] = -torch.inf
+            result.scores[rows], result.indices[rows] = self._as_results(queries[rows], *_top_k(scores, k), own_rows)
         return result
 
     def _scores(self, queries: Any, buffer: Tensor | None) -> Tensor:
@@ -182,15 +185,24 @@ class SearchIndex:
             return torch.cdist(queries, stored, compute_mode="donot_use_mm_for_euclid_dist").neg_()
         return torch.addmm(squares, queries, stored.T, beta=-1, alpha=2, out=out)
 
-    def _as_results(self, queries: Any, scores: Tensor, indices: Tensor) -> tuple[Tensor, Tensor]:
-        """Euclidean: the distances of the found ones, computed anew: their scores lost digits to |v|²."""
+    def _as_results(self, queries: Any, scores: Tensor, indices: Tensor, own: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Euclidean: distances of the found ones, computed anew: their scores lost digits to |v|²."""
         stored = self._stored[0]
         if self.metric != "euclidean":
             return scores, indices
         if sp.issparse(stored):
             return (_squares(queries)[:, None] - scores).clamp(min=0).sqrt(), indices
         distances, order = (stored[indices] - queries[:, None]).norm(dim=2).sort(dim=1, stable=True)
-        return distances, indices.gather(1, order)
+        indices = indices.gather(1, order)
+        # Where the digits that a score lost are more than a thousandth of the distance, it may have chosen wrongly.
+        lost = (self._stored[2].max() + queries.square().sum(dim=1)) * 2**-20
+        unsure = lost > 1e-3 * distances[:, -1].square()
+        if self.n_features > FEW_FEATURES and unsure.any():
+            exact = torch.cdist(queries[unsure], stored, compute_mode="donot_use_mm_for_euclid_dist")
+            if own is not None:
+                exact[torch.arange(len(exact)), own[unsure]] = torch.inf
+            distances[unsure], indices[unsure] = exact.topk(indices.shape[1], largest=False)
+        return distances, indices
 
     def _search_bits(self, queries: np.ndarray, k: int, own: np.ndarray | None) -> Neighbours:
         """Bits that differ: exclusive-or, then count. Ties go to whoever was added first."""
@@ -198,7 +210,7 @@ class SearchIndex:
         indices = np.empty((len(words), k), dtype=np.int64)
         scores = np.empty((len(words), k), dtype=np.float32)
         for i, query in enumerate(words):
-            distance = np.zeros(len(self), dtype=np.uint16 if self.n_features > 254 else np.uint8)
+            distance = np.zeros(len(self), dtype=np.min_scalar_type(self.n_features + 1))
             for column, word in zip(self._stored.T, query, strict=True):
                 distance += np.bitwise_count(column ^ word)
             if own is not None:
@@ -213,8 +225,6 @@ class SearchIndex:
     def _search_faiss(self, queries: Any, k: int, own: np.ndarray | None) -> Neighbours:
         import faiss
 
-        if sp.issparse(queries):
-            raise SearchError("faiss searches dense vectors; use backend='exact' for sparse ones.")
         if self._faiss is None:
             self._faiss = self._build_faiss(faiss)
         rows = np.packbits(queries, axis=1) if self.metric == "hamming" else self._scaled(queries).numpy()
@@ -281,9 +291,11 @@ class SearchIndex:
                     part = stored["vectors"]
                 else:
                     part = sp.csr_array((stored["data"], stored["indices"], stored["indptr"]), shape=about["shape"])
+                    part.check_format(full_check=True)  # scipy believes indices unseen, and would read wild memory
             n_columns = -(-n_features // 8) if metric == "hamming" else n_features
-            if part.ndim != 2 or part.shape[1] != n_columns:
-                raise ValueError(f"{n_features} features were stored as {part.shape}")
+            dtype = np.uint8 if metric == "hamming" else np.float32
+            if part.ndim != 2 or part.shape[1] != n_columns or not part.shape[0] or part.dtype != dtype:
+                raise ValueError(f"{n_features} features were stored as {part.shape} of {part.dtype}")
         except FileNotFoundError:
             raise SearchError(f"There is no file {path}.") from None
         except Exception as error:  # damage shows in many ways
@@ -314,7 +326,10 @@ class SearchIndex:
             finite = np.abs(rows.data).max(initial=0) < LARGEST
         else:
             if isinstance(vectors, np.ndarray):
-                vectors = torch.tensor(vectors)  # a copy: an array may be read-only, and may change later
+                try:  # a copy: an array may be read-only, of negative strides, and may change later
+                    vectors = torch.from_numpy(np.array(vectors, dtype=np.float32))
+                except (TypeError, ValueError) as error:
+                    raise SearchError(f"{name} cannot be read as numbers ({error}).") from None
             rows = vectors.detach().to("cpu", torch.float32)
             finite = not rows.numel() or rows.abs().max() < LARGEST  # false for NaN
         if not finite:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import numbers
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -61,7 +62,7 @@ class BagOfWords:
     """
 
     def __init__(self, n_words: int = 2_000, *, stop_words: Literal["english"] | None = "english") -> None:
-        if not isinstance(n_words, int) or n_words < 1:
+        if not isinstance(n_words, numbers.Integral) or n_words < 1:
             raise TextError(f"n_words is {n_words}; it must be a whole number of at least 1.")
         if stop_words not in ("english", None):
             raise TextError(f"stop_words is {stop_words!r}; it must be 'english' or None.")

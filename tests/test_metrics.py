@@ -12,16 +12,16 @@ from course_utils.metrics import (
     bce_nats_per_image,
     count_parameters,
     mse_per_pixel,
+    nats_per_word,
     paired_difference,
     precision_at_k,
     principal_angles_deg,
     sse_of_each_image,
     sse_per_image,
-    word_nats_per_document,
 )
 
-ERRORS = [sse_per_image, sse_of_each_image, mse_per_pixel, bce_nats_per_image, word_nats_per_document]
-LOSSES = [sse_per_image, mse_per_pixel, bce_nats_per_image, word_nats_per_document]
+ERRORS = [sse_per_image, sse_of_each_image, mse_per_pixel, bce_nats_per_image, nats_per_word]
+LOSSES = [sse_per_image, mse_per_pixel, bce_nats_per_image, nats_per_word]
 SHAPES = [(5, 7), (2, 1, 28, 28), (3, 3, 4, 5), (1, 1)]
 
 
@@ -106,38 +106,36 @@ def test_word_nats_by_hand():
     probabilities = torch.tensor([[0.5, 0.25, 0.25], [0.1, 0.1, 0.8]], dtype=torch.float64)
     counts = torch.tensor([[3, 1, 0], [0, 0, 5]], dtype=torch.float64)
     by_hand = ((0.75 * math.log(2) + 0.25 * math.log(4)) - math.log(0.8)) / 2
-    assert word_nats_per_document(probabilities.log(), counts).item() == pytest.approx(by_hand)
+    assert nats_per_word(probabilities.log(), counts).item() == pytest.approx(by_hand)
 
 
 def test_a_uniform_guess_has_the_logarithm_of_the_vocabulary_in_nats():
     for n_words in (2, 50, 2_000):
         guess = torch.full((3, n_words), -math.log(n_words))
-        assert word_nats_per_document(guess, torch.rand(3, n_words)).item() == pytest.approx(math.log(n_words))
+        assert nats_per_word(guess, torch.rand(3, n_words)).item() == pytest.approx(math.log(n_words))
 
 
 def test_a_document_counts_the_same_however_long_it_is_and_0_where_it_is_empty():
     log_probabilities, counts = torch.log_softmax(torch.randn(4, 6), dim=1), torch.rand(4, 6)
-    nats = word_nats_per_document(log_probabilities, counts).item()
+    nats = nats_per_word(log_probabilities, counts).item()
     lengths = torch.tensor([[0.001], [1.0], [50.0], [1e6]])
-    assert word_nats_per_document(log_probabilities, lengths * counts).item() == pytest.approx(nats, rel=1e-5)
+    assert nats_per_word(log_probabilities, lengths * counts).item() == pytest.approx(nats, rel=1e-5)
     counts[3] = 0
-    expected = 3 / 4 * word_nats_per_document(log_probabilities[:3], counts[:3]).item()
-    assert word_nats_per_document(log_probabilities, counts).item() == pytest.approx(expected, rel=1e-5)
-    assert word_nats_per_document(log_probabilities, torch.zeros(4, 6)).item() == 0
+    expected = 3 / 4 * nats_per_word(log_probabilities[:3], counts[:3]).item()
+    assert nats_per_word(log_probabilities, counts).item() == pytest.approx(expected, rel=1e-5)
+    assert nats_per_word(log_probabilities, torch.zeros(4, 6)).item() == 0
 
 
 def test_nobody_guesses_better_than_by_the_documents_own_frequencies():
     counts = torch.rand(5, 8)
-    best = word_nats_per_document((counts / counts.sum(dim=1, keepdim=True)).log(), counts)
+    best = nats_per_word((counts / counts.sum(dim=1, keepdim=True)).log(), counts)
     for _ in range(20):
-        assert word_nats_per_document(torch.log_softmax(torch.randn(5, 8), dim=1), counts) > best
+        assert nats_per_word(torch.log_softmax(torch.randn(5, 8), dim=1), counts) > best
 
 
 def test_counts_may_be_whole_numbers():
     guess, counts = torch.log_softmax(torch.randn(2, 3), dim=1), torch.tensor([[3, 1, 0], [0, 0, 5]])
-    assert word_nats_per_document(guess, counts).item() == pytest.approx(
-        word_nats_per_document(guess, 1.0 * counts).item()
-    )
+    assert nats_per_word(guess, counts).item() == pytest.approx(nats_per_word(guess, 1.0 * counts).item())
 
 
 # -------------------------------------------------------------------------------------------------- principal angles

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from course_utils import models
 from course_utils.data import ImageData
 from course_utils.layers import TiedLinear
-from course_utils.metrics import count_parameters, principal_angles_deg, sse_per_image, word_nats_per_document
+from course_utils.metrics import count_parameters, nats_per_word, principal_angles_deg, sse_per_image
 from course_utils.models import (
     BinaryAutoencoder,
     ConvAutoencoder,
@@ -387,7 +387,7 @@ every_kind = pytest.mark.parametrize(("make", "shape"), KINDS.values(), ids=KIND
 @every_kind
 def test_a_step_of_training_reaches_every_parameter(make, shape):
     model, x = make(), torch.rand(20, *shape)
-    loss = word_nats_per_document if isinstance(model, TextAutoencoder) else sse_per_image
+    loss = nats_per_word if isinstance(model, TextAutoencoder) else sse_per_image
     loss(model(x), x).backward()
     for name, parameter in model.named_parameters():
         assert parameter.grad is not None, name

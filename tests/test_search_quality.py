@@ -102,7 +102,7 @@ def check_shifts_are_ignored(code: dict[str, Precision], pixels: dict[str, Preci
 
 
 def test_a_code_trained_on_shifted_digits_finds_them_where_pixels_do_not(digits, pixels):
-    model = trained("deep, shifted", digits, n_epochs=8)
+    model = trained("deep, trained on shifts", digits, n_epochs=8)
     check_shifts_are_ignored(at_10(digits, images.search_by("deep", digits, model)), pixels)
 
 

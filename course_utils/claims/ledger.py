@@ -147,13 +147,13 @@ _ROWS = [
     Claim(
         id="code10-beats-best-lsa", system="S9",
         sentence="Retrieval by a code of ten numbers is better than by LSA of any size.",
-        quantity="code-10 against LSA at its best size, 2 to 200", unit=P100,
+        quantity="code-10 against LSA at its best size, 2 to 200, chosen on the queries", unit=P100,
         relation=">", source=SAME_RUN, measure=texts.code10_against_best_lsa,
     ),
     Claim(
         id="code10-beats-words", system="S9",
         sentence="Ten numbers find more than all the words, at the top of the list.",
-        quantity="code-10 against the best bag of words", unit=P10,
+        quantity="code-10 against the bag of words that is best on the queries", unit=P10,
         relation=">", source=SAME_RUN, measure=texts.code10_against_words,
     ),
     Claim(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from torch import Tensor
 from course_utils.claims.measuring import Measurement
 from course_utils.corruption import varied_masking
 from course_utils.data import TextData, load_corpus
-from course_utils.metrics import Precision, precision_at_k, word_nats_per_document
+from course_utils.metrics import Precision, nats_per_word, precision_at_k
 from course_utils.models import TextAutoencoder
 from course_utils.retrieval import CodeSearch, encode_dataset
 from course_utils.settings import Settings
@@ -95,13 +96,18 @@ def best_lsa(docs: Documents, n_codes: int, k: int) -> Precision:
 
 
 def by_code(
-    docs: Documents, n_codes: int, *, seed: int, n_epochs: int = 20,
-    loss: Callable[[Tensor, Tensor], Tensor] = word_nats_per_document,
+    docs: Documents, n_codes: int, *, seed: int, n_epochs: int | None = None,
+    loss: Callable[[Tensor, Tensor], Tensor] = nats_per_word,
 ) -> CodeSearch:  # fmt: skip
-    """The text auto-encoder, trained with many of the words of each document hidden, as a query hides them."""
+    """The text auto-encoder, trained with many of the words of each document hidden, as a query hides them.
+
+    n_epochs: 20 unless given, and more for a small collection, so that there are 280 steps.
+    """
     x = torch.from_numpy(docs.collection.toarray())
     torch.manual_seed(seed)
-    model = TextAutoencoder((x.shape[1], *HIDDEN, n_codes), idf=torch.from_numpy(docs.bag.idf), mean=x.sum(dim=0))
+    model = TextAutoencoder(
+        (x.shape[1], *HIDDEN, n_codes), idf=torch.from_numpy(docs.bag.idf), word_counts=x.sum(dim=0)
+    )
     trainer = Trainer(
         model,
         loss=loss,
@@ -111,6 +117,8 @@ def by_code(
         value_range=(0, torch.inf),
         seed=seed,
     )
+    if n_epochs is None:
+        n_epochs = max(20, round(280 / math.ceil(len(x) / trainer.batch_size)))
     if n_epochs:
         trainer.fit(x, n_epochs=n_epochs)
     metric = "euclidean" if n_codes == 2 else "cosine"
@@ -212,7 +220,10 @@ def code10_against_lsa10(cfg: Settings, seed: int) -> Measurement:
     """Precision at 100 of the 10-D code, against LSA-10; series: every method over the number retrieved."""
     docs = documents(cfg)
     codes = {"code-2": code(cfg, seed, 2), "code-10": code(cfg, seed, 10)}
-    series = {name: [docs.precision(s, k).value for k in N_RETRIEVED] for name, s in (linear(cfg) | codes).items()}
+    series = {}
+    for name, search in (linear(cfg) | codes).items():
+        labels = docs.corpus.train_labels[search.search(docs.queries, max(N_RETRIEVED)).indices]
+        series[name] = [precision_at_k(labels, docs.corpus.test_labels, k=k).value for k in N_RETRIEVED]
     value = docs.precision(codes["code-10"], 100).value
     return Measurement(value, lsa(cfg, 10, 100).value, docs.corpus.name, {"retrieved": N_RETRIEVED, **series})
 

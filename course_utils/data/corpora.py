@@ -175,9 +175,8 @@ def _read_python_docs() -> list[dict[str, str]]:
             seen.add(text)
             documents.append({"topic": topic, "title": title, "text": text})
     n_before = None
-    while (
-        documents and len(documents) != n_before
-    ):  # each dropping changes the weights of the words, and so who is near to whom
+    # Each dropping changes the weights of the words, and with them who is near to whom.
+    while documents and len(documents) != n_before:
         n_before = len(documents)
         documents = _without_near_duplicates(documents)
         count = Counter(d["topic"] for d in documents)
@@ -302,6 +301,7 @@ def _load_rcv1() -> VectorData:
 
 
 def _fetch(name: str, fetch: Callable, **options: object) -> object:
+    """scikit-learn's file, which is a pickle: a data folder that others write to can run their code."""
     folder = settings().data_folder / "scikit_learn_data"
     try:
         return fetch(data_home=folder, **options)
@@ -342,7 +342,9 @@ def text_files(path: str | Path, *, test_share: float = 0.2, seed: int = 0) -> T
     left_out = "".join([f" Left out, without a word: {len(wordless)} (", ", ".join(d["where"] for d in wordless[:5]),
                         ", …" if len(wordless) > 5 else "", ")."]) if wordless else ""  # fmt: skip
     test = _draw_test([d["topic"] for d in documents], test_share, np.random.default_rng(seed))
-    return _split(root.stem, documents, test=test, source=f"Texts from {root.name}.{left_out}")
+    return _split(
+        root.name if root.is_dir() else root.stem, documents, test=test, source=f"Texts from {root.name}.{left_out}"
+    )
 
 
 def _read_folder(root: Path) -> Iterator[dict[str, str]]:
@@ -371,10 +373,10 @@ def _read_table(file: Path) -> Iterator[dict[str, str]]:
         yield {"topic": topic, "title": _first_words(text), "text": text, "where": f"row {number}"}
 
 
-def _csv_rows(lines: Iterable[str], file: Path) -> Iterator[list[str]]:
+def _csv_rows(lines: Iterable[str], file: Path) -> list[list[str]]:
     limit = csv.field_size_limit(MAX_ROW_BYTES)
     try:
-        yield from csv.reader(lines, strict=True)
+        return list(csv.reader(lines, strict=True))
     except csv.Error as error:
         raise DataError(
             f"{file.name} is no CSV file that can be read: {error}. Quote fields that hold commas."
@@ -388,6 +390,8 @@ def _utf8(file: Path, where: str) -> str:
         return file.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise DataError(f"{where} is not UTF-8 (byte {error.start}). Save it as UTF-8.") from None
+    except OSError as error:
+        raise DataError(f"{where} cannot be read ({error}).") from None
 
 
 def _draw_test(topics: Sequence[str], share: float, rng: np.random.Generator) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import html
 import io
 import re
 from collections.abc import Mapping, Sequence
@@ -40,7 +41,7 @@ class LiveFigure(ipywidgets.VBox):
         self.refresh()
         row = ipywidgets.HBox(tuple(controls), layout={"flex_flow": "row wrap"})
         super().__init__((row, self.picture, self.readout, self.errors))
-        for control in controls:
+        for control in (c for c in controls if c.has_trait("value")):
             control.observe(self._changed, names="value")
 
     def update(self) -> str:
@@ -69,7 +70,8 @@ class LiveFigure(ipywidgets.VBox):
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
         """The live view for a front end with a kernel, and the picture as it stands for one without (GitHub)."""
         bundle = super()._repr_mimebundle_(**kwargs) or {}
-        text = re.sub(r"<[^>]+>", "", self.readout.value)  # read aloud by a screen reader
+        plain = html.unescape(re.sub(r"<[^>]+>", " ", self.readout.value))  # read aloud by a screen reader
+        text = re.sub(r" ([.,:;])", r"\1", " ".join(plain.split()))
         still = {
             "text/plain": f"{type(self).__name__}: {text}",
             "image/png": base64.b64encode(self._png(optimize=True)).decode(),

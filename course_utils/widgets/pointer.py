@@ -1,6 +1,6 @@
 """Two controls for the pointer: a pad to draw a digit on, and pictures to click on. JavaScript within, nothing fetched.
 
-Both send one message at a time, and the newest state next: a slow kernel skips states instead of lagging behind.
+The pad sends one message at a time, and the newest state next: a slow kernel skips states instead of lagging behind.
 """
 
 from __future__ import annotations
@@ -40,6 +40,13 @@ export default {
     ink.strokeStyle = "white";
     const blank = () => { ink.fillStyle = "black"; ink.fillRect(0, 0, SIDE, SIDE); };
     blank();
+    const drawn = new Uint8Array(model.get("drawing")?.buffer ?? 0);  // shown again: what was drawn before
+    if (drawn.length === SIZE * SIZE) {
+      drawn.forEach((grey, i) => {
+        ink.fillStyle = `rgb(${grey},${grey},${grey})`;
+        ink.fillRect((i % SIZE) * SCALE, Math.floor(i / SIZE) * SCALE, SCALE, SCALE);
+      });
+    }
 
     let waiting = false, changed = false;
     const send = () => {
@@ -88,7 +95,7 @@ export default {
     const box = document.createElement("div");
     box.style.cssText = `position:relative;width:${columns * cell}px;height:${rows * cell}px;cursor:pointer`;
     box.tabIndex = 0;
-    box.setAttribute("role", "listbox");
+    box.setAttribute("role", "group");
     box.setAttribute("aria-label", "pictures: click one, or use the arrow keys");
     const image = document.createElement("img");
     image.style.cssText = "width:100%;height:100%;image-rendering:pixelated;display:block";
@@ -176,5 +183,5 @@ class PictureChooser(_PointerWidget):
     def __init__(self, images: Tensor, *, n_columns: int = 10) -> None:
         grid = tile(images.clamp(0, 1), n_columns=n_columns, pad=0, pad_value=0.0)
         buffer = io.BytesIO()
-        Image.fromarray((255 * grid).astype(np.uint8)).save(buffer, "png")
+        Image.fromarray((255 * grid).round().astype(np.uint8)).save(buffer, "png")
         super().__init__(png=buffer.getvalue(), n=len(images), n_columns=n_columns)

@@ -11,9 +11,10 @@ import numpy as np
 import torch
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array, issparse
 from torch import Tensor
 
+from course_utils.corruption import shifted
 from course_utils.data import ImageData, TextData
 from course_utils.plotting import class_colours, framed, tile
 from course_utils.retrieval import CodeSearch
@@ -40,6 +41,10 @@ class TextSearchExplorer(LiveFigure):
             raise ValueError(f"maps must name some of the searches ({', '.join(searches) or 'there are none'}).")
         if any(searches[name].codes.shape[1] != 2 for name in maps):
             raise ValueError("A map is drawn of codes of two numbers alone.")
+        for name, search in searches.items():
+            if len(search.index) != len(corpus.train_texts):
+                raise ValueError(f"{name} searches {len(search.index)} documents; the corpus has "
+                                 f"{len(corpus.train_texts)} to search.")  # fmt: skip
         self._corpus, self._bag, self._searches = corpus, bag, searches
         self._queries = bag.transform(corpus.test_texts)
         self._colours = [to_hex(c) for c in class_colours(len(corpus.topic_names))]
@@ -86,6 +91,8 @@ class TextSearchExplorer(LiveFigure):
             query = self._bag.query(self.query.value)
             counts, truth, known = query.counts, None, bool(query.known)
             asked = _what_was_read(query) if self.query.value.strip() else "Type a query, or move the slider."
+        for mark in self._moving:  # nothing of an earlier query stays
+            mark.set_data([], [])
         found = {name: self._find(name, counts) if known else [] for name in self._searches}
         columns = "".join(self._column(name, members, truth) for name, members in found.items())
         return (
@@ -95,13 +102,17 @@ class TextSearchExplorer(LiveFigure):
 
     def _find(self, name: str, counts: csr_array) -> list[int]:
         search = self._searches[name]
-        found = search.search(counts, min(self.N_RESULTS, len(search.index))).indices[0]
+        z = search.encode(counts)
+        neighbours = search.index.search(z, min(self.N_RESULTS, len(search.index)))
+        found = neighbours.indices[0]
+        if issparse(z):  # words: what shares none of them has similarity 0, and is no answer
+            found = found[neighbours.scores[0] > 0]
         if name in self._marks:
             around, cross = self._marks[name]
             around.set_data(*np.asarray(search.codes)[found].T)
             # Beyond the edge of the map, the cross stands at the edge.
             (left, right), (bottom, top) = cross.axes.get_xlim(), cross.axes.get_ylim()
-            x, y = np.asarray(search.encode(counts))[0]
+            x, y = np.asarray(z)[0]
             cross.set_data([np.clip(x, left, right)], [np.clip(y, bottom, top)])
         return found.tolist()
 
@@ -168,13 +179,13 @@ class ImageSearchExplorer(LiveFigure):
             for i, name in enumerate(searches)
         }
         super().__init__(
-            figure, (self.chooser, self.dx, self.dy, self.drawn_class), (self._asked, *self._rows.values())
+            figure,
+            (self.chooser, self.dx, self.dy, *([] if self.pad is None else [self.drawn_class, self.pad])),
+            (self._asked, *self._rows.values()),
         )
-        self.chooser.unobserve(self._changed, names="value")
         self.chooser.on_input(lambda: self._changed({}))
         if self.pad is not None:
             self.pad.on_input(self._drawn)
-            self.children[0].children = (*self.children[0].children, self.pad)
 
     def _drawn(self) -> None:
         self.chooser.chosen = -1
@@ -188,8 +199,12 @@ class ImageSearchExplorer(LiveFigure):
             found = search.search(image, min(self.N_RESULTS, len(search.index))).indices[0]
             wrong = self._data.train_labels[found] != truth if truth >= 0 else torch.zeros(len(found), dtype=torch.bool)
             self._rows[name].set_data(tile(framed(self._data.train_images[found], wrong), n_columns=len(found), pad=0))
-            texts.append(f"{name} <b>{int(wrong.sum())}</b> of {len(found)} wrong")
-        what = "a drawing" if self.chooser.chosen < 0 else f"“{html.escape(self._data.class_names[truth])}”"
+            texts.append(f"{html.escape(name)} <b>{int(wrong.sum())}</b> of {len(found)} wrong")
+        what = (
+            "a drawing"
+            if self.chooser.chosen < 0 and self.pad is not None
+            else f"“{html.escape(self._data.class_names[truth])}”"
+        )
         verdict = ", ".join(texts) if truth >= 0 else "say what you drew, and the wrong ones are framed"
         return f"{what}, shifted by ({self.dx.value}, {self.dy.value}): {verdict}"
 
@@ -201,13 +216,7 @@ class ImageSearchExplorer(LiveFigure):
         else:
             i = max(0, min(i, len(self._data.test_images) - 1))
             image, truth = self._data.test_images[[i]], self._data.test_labels[i].item()
-        return _shifted(image, self.dx.value, self.dy.value), truth
-
-
-def _shifted(image: Tensor, dx: int, dy: int) -> Tensor:
-    h, w = image.shape[-2:]
-    m = max(abs(dx), abs(dy))
-    return torch.nn.functional.pad(image, [m] * 4)[..., m - dy : m - dy + h, m - dx : m - dx + w]
+        return shifted(image, torch.tensor([self.dy.value]), torch.tensor([self.dx.value])), truth
 
 
 def _as_rgb(image: Tensor) -> np.ndarray:

@@ -216,7 +216,7 @@ class WidgetView:
 
     @property
     def chooser(self) -> Chooser:
-        return Chooser(self, self.box.locator('[role="listbox"]'))
+        return Chooser(self, self.box.locator('[aria-label^="pictures"]'))
 
     @property
     def pad(self) -> Pad:
@@ -277,18 +277,24 @@ class WidgetView:
     def type(self, description: str, text: str) -> list[float]:
         """Type into a field key by key, behind what is there; the milliseconds from each key to the new answer.
 
-        A key that ends a word changes no answer, and is not waited for.
+        A key that ends or begins a word changes no answer, as a letter alone is no word; it is not waited for.
         """
         self.text_box(description).focus()
         self.page.keyboard.press("End")
         times = []
-        for key in text:
-            if key.isalpha():
+        for before, key in zip(" " + text, text, strict=False):
+            if before.isalpha() and key.isalpha():
                 press = partial(self.page.keyboard.press, key)
                 times.append(self.timed(press, event="keydown", text=True, kind="typing"))
             else:
                 self.page.keyboard.type(key)
         return times
+
+    def settle(self) -> None:
+        """Wait until the kernel has answered what was sent so far, and the answer is drawn."""
+        for _ in range(2):  # while one message is answered, the next is kept back in the browser
+            self._notebook.execute("pass")
+        self.page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
     def columns(self) -> dict[str, Column]:
         """What stands in the table below the picture, a column a method."""
@@ -408,14 +414,15 @@ class Pad:
         box, mouse, timed = self.box.bounding_box(), self._widget.page.mouse, self._widget.timed
         places = [(box["x"] + x * box["width"] / 28, box["y"] + y * box["height"] / 28) for x, y in points]
         mouse.move(*places[0])
-        times = [timed(mouse.down, event="pointerdown", kind="drawing")]
-        times += [timed(partial(mouse.move, *place), event="pointermove", kind="drawing") for place in places[1:]]
+        mouse.down()
+        self._widget.settle()
+        times = [timed(partial(mouse.move, *place), event="pointermove", kind="drawing") for place in places[1:]]
         mouse.up()
         return times
 
-    def clear(self) -> float:
-        button = self._widget.box.locator('button:text-is("clear")')
-        return self._widget.timed(button.click, event="click", kind="clear")
+    def clear(self) -> None:
+        self._widget.box.locator('button:text-is("clear")').click()
+        self._widget.settle()
 
 
 class Picture:

@@ -384,19 +384,33 @@ class TestDeepAutoencoder(EveryNotebook):
         eventually(lambda: self.check_walk(walk, gallery, a=0, b=2, t=t))
 
 
+@pytest.fixture(scope="module")
+def corpus(_course_variables: None) -> TextData:
+    return load_corpus("python-docs")
+
+
+@pytest.fixture(scope="module")
+def tfidf(corpus: TextData) -> Callable[[str], list[tuple[str, str]]]:
+    """Topic and title of the eight documents that are nearest by tf-idf and cosine, by numpy in double precision."""
+    bag = BagOfWords(2_000).fit(corpus.train_texts)
+    collection = bag.transform(corpus.train_texts).toarray().astype(np.float64)
+    idf = np.log((1 + len(collection)) / (1 + (collection > 0).sum(axis=0))) + 1
+    collection *= idf
+    collection /= np.maximum(np.linalg.norm(collection, axis=1), 1e-9)[:, None]
+
+    def nearest(query: str) -> list[tuple[str, str]]:
+        cosines = collection @ (bag.transform([query]).toarray()[0] * idf)
+        best = np.argsort(-cosines, kind="stable")[:8]
+        return [(corpus.topic_names[corpus.train_labels[i]], corpus.train_titles[i]) for i in best]
+
+    return nearest
+
+
 class TestTextRetrieval(EveryNotebook):
     NOTEBOOK = "03_text_retrieval"
     WIDGETS: ClassVar = {"TextSearchExplorer": ("or text no.",)}
     QUERY = "low pass filter of a signal"
     METHODS = ("tf-idf", "LSA-2", "code-10", "code-2", "LSA-10")
-
-    @pytest.fixture(scope="class")
-    def corpus(self, _course_variables) -> TextData:
-        return load_corpus("python-docs")
-
-    @pytest.fixture(scope="class")
-    def bag(self, corpus):
-        return BagOfWords(2_000).fit(corpus.train_texts)
 
     @pytest.fixture
     def explorer(self, notebook):
@@ -409,74 +423,58 @@ class TestTextRetrieval(EveryNotebook):
     def ask(self, explorer: WidgetView, query: str) -> None:
         """Put a query into the box at once, as one pastes it."""
         explorer.text_box("query").fill(query)
-        known = [word for word in query.split()[:1] if word.isalpha()]
-        eventually(lambda: self.check_says(explorer, *known))
+        explorer.settle()
 
     def check_says(self, explorer, *parts):
         for part in parts:
             assert part in explorer.readout()
 
     def check_drawn(self, picture):
-        colours = [to_hex(colour) for colour in class_colours(3)]
-        assert min(picture.in_colour(colour) for colour in colours) > 20  # the points of the first topics
+        """Points of the first topics, a little paler than their colours."""
+        for colour in class_colours(3):
+            assert picture.in_colour(to_hex(0.8 * np.array(colour) + 0.2)) > 20
 
-    def by_tfidf(self, corpus: TextData, bag: BagOfWords, query: str) -> list[tuple[str, str]]:
-        """Topic and title of the eight documents that are nearest by tf-idf and cosine, by numpy in double precision."""
-        n = len(corpus.train_texts)
-        collection = bag.transform(corpus.train_texts).toarray().astype(np.float64)
-        idf = np.log((1 + n) / (1 + (collection > 0).sum(axis=0))) + 1
-        collection *= idf
-        asked = bag.transform([query]).toarray()[0] * idf
-        lengths = np.linalg.norm(collection, axis=1)
-        cosines = collection @ asked / np.where(lengths > 0, lengths, 1)
-        return [
-            (corpus.topic_names[corpus.train_labels[i]], corpus.train_titles[i])
-            for i in np.argsort(-cosines, kind="stable")[:8]
-        ]
-
-    def check_tfidf(self, explorer, corpus, bag, query):
+    def check_tfidf(self, explorer, tfidf, query):
         lines = explorer.columns()["tf-idf"].lines
-        expected = self.by_tfidf(corpus, bag, query)
+        expected = tfidf(query)
         assert len(lines) == 8
         for line, (topic, title) in zip(lines, expected, strict=True):
             shown = title if " " in title else ".".join(title.split(".")[-2:])
             assert line.removeprefix("✓").split() == f"{topic} {shown}".split()
 
-    def test_a_column_of_eight_for_each_method_answers_the_first_query(self, explorer, corpus, bag):
-        columns = explorer.columns()
+    @pytest.mark.xfail(strict=True, raises=AssertionError, reason="search.py, update: the table is 860 pixels wide")
+    def test_a_laptop_s_window_shows_each_picture_in_its_own_size_and_a_narrow_one_all_of_it(self, notebook):
+        super().test_a_laptop_s_window_shows_each_picture_in_its_own_size_and_a_narrow_one_all_of_it(notebook)
+
+    def test_a_column_of_eight_for_each_method_answers_the_first_query(self, notebook, tfidf):
+        explorer = notebook.widget("TextSearchExplorer")
+        explorer.slider("or text no.").to_start()
+        columns, query = explorer.columns(), explorer.text_box("query").input_value()
+        assert explorer.readout().startswith("Searched for: ")
         assert tuple(columns) == self.METHODS
         assert [len(column.lines) for column in columns.values()] == [8] * 5
-        self.check_tfidf(explorer, corpus, bag, self.QUERY)
-        assert "Searched for: low, pass, filter, signal." in explorer.readout()
+        self.check_tfidf(explorer, tfidf, query)
 
-    def test_each_letter_that_is_typed_brings_a_new_answer_soon(self, notebook, explorer, corpus, bag):
+    def test_each_letter_that_is_typed_brings_a_new_answer_soon(self, notebook, explorer, tfidf):
         place = notebook.place()
         self.ask(explorer, "")
-        times = explorer.type("query", "regular expression dd")
-        assert explorer.text_box("query").input_value() == "regular expression dd"
-        assert len(times) == 19
+        times = explorer.type("query", "filter matrix plotting dd")
+        assert explorer.text_box("query").input_value() == "filter matrix plotting dd"
+        assert len(times) == 18
         assert statistics.median(times) <= MEDIAN_MS
         assert notebook.place() == place  # “dd” deletes a cell where it reaches the notebook
-        eventually(lambda: self.check_says(explorer, "Searched for: regular, expression."))
-        eventually(lambda: self.check_tfidf(explorer, corpus, bag, "regular expression"))
+        eventually(lambda: self.check_says(explorer, "Searched for: filter, matrix", "“dd”"))
+        self.check_tfidf(explorer, tfidf, "filter matrix plotting dd")
         assert explorer.errors() == ""
         explorer.screenshot("TextSearchExplorer_typed")
 
-    def test_another_query_moves_the_marks_on_the_maps(self, explorer):
+    def test_another_query_moves_the_marks_on_the_maps_and_nothing_else(self, explorer):
         before = explorer.picture()
         self.ask(explorer, "matrix")
-
-        def check():
-            changed = explorer.picture().changed_from(before)
-            left, right = np.array_split(changed, 2, axis=1)
-            assert min(left.sum(), right.sum()) > 50
-            assert changed.mean() < 0.1  # marks, and no other maps
-
-        eventually(check)
+        changed = explorer.picture().changed_from(before)
+        for half in np.array_split(changed, 2, axis=1):
+            assert 50 < half.sum() < 0.05 * half.size
         self.ask(explorer, self.QUERY)
-        eventually(lambda: self.check_same(explorer, before))
-
-    def check_same(self, explorer, before):
         assert not explorer.picture().changed_from(before).any()
 
     def test_a_misspelt_word_gets_a_suggestion_in_view(self, notebook, explorer):
@@ -495,20 +493,20 @@ class TestTextRetrieval(EveryNotebook):
         assert [column.lines for column in explorer.columns().values()] == [[]] * 5
         explorer.screenshot("TextSearchExplorer_unknown")
 
-    def test_a_pasted_megabyte_is_answered(self, explorer, corpus, bag):
+    def test_a_pasted_megabyte_is_answered(self, explorer, tfidf):
         explorer.text_box("query").fill("signal " * 150_000)
         eventually(lambda: self.check_says(explorer, "Searched for: signal. Only the first 2,000 words were read."))
-        self.check_tfidf(explorer, corpus, bag, "signal")
+        self.check_tfidf(explorer, tfidf, "signal")
         assert explorer.parts_cut_off() == []
 
-    def test_a_picked_document_s_right_answers_are_ticked_and_counted(self, explorer, corpus, bag):
+    def test_a_picked_document_s_right_answers_are_ticked_and_counted(self, explorer, corpus, tfidf):
         slider, counts = explorer.slider("or text no."), []
         for i in range(5):
             slider.press("ArrowRight")
             assert slider.value == str(i)
             topic = corpus.topic_names[corpus.test_labels[i]]
             assert f"text {i}: {corpus.test_titles[i]}" in explorer.readout()
-            self.check_tfidf(explorer, corpus, bag, corpus.test_texts[i])
+            self.check_tfidf(explorer, tfidf, corpus.test_texts[i])
             for column in explorer.columns().values():
                 assert column.heading == f"{column.n_ticked} of 8 right"
                 for line in column.lines:
@@ -522,14 +520,12 @@ class TestTextRetrieval(EveryNotebook):
         slider.press("ArrowRight")
         assert "of 8 right" in explorer.readout()
         explorer.type("query", "s")
-        eventually(lambda: self.check_says(explorer, "Searched for: low, pass, filter, signals."))
+        explorer.settle()
+        self.check_says(explorer, "Searched for: low, pass, filter.", "“signals”")
         assert "of 8 right" not in explorer.readout()
-        eventually(lambda: self.check_value(slider, "-1"))
+        assert slider.position()[1] == -1
         slider.press("ArrowRight")
         assert explorer.readout().startswith("text 0: ")
-
-    def check_value(self, slider, value):
-        assert slider.value == value
 
     def test_the_last_document_can_be_picked_and_the_slider_dragged(self, explorer, corpus):
         slider = explorer.slider("or text no.")
@@ -545,7 +541,7 @@ class TestTextRetrieval(EveryNotebook):
 class TestImageSearch(EveryNotebook):
     NOTEBOOK = "04_image_search"
     WIDGETS: ClassVar = {"ImageSearchExplorer": ("shift →", "shift ↓")}
-    METHODS = ("pixels", "deep", "deep, shifted", "64 bits")
+    METHODS = ("pixels", "deep", "deep, trained on shifts", "64 bits")
     N_COLUMNS = 15
     VERMILLION = COLOURS[1]
     ONE = tuple((14.0, y) for y in np.linspace(4, 24, 13))
@@ -556,12 +552,16 @@ class TestImageSearch(EveryNotebook):
         widget = notebook.widget("ImageSearchExplorer")
         for label in self.WIDGETS["ImageSearchExplorer"]:
             slider = widget.slider(label)
-            for _ in range(abs(int(slider.value))):
-                slider.press("ArrowLeft" if int(slider.value) > 0 else "ArrowRight")
+            shift = int(slider.position()[1])
+            slider.press("ArrowLeft" if shift > 0 else "ArrowRight", times=abs(shift))
         widget.dropdown("I drew a").select_option("I do not say")
-        if widget.chooser.framed(n_columns=self.N_COLUMNS) != 0:
-            widget.chooser.click(0, n_columns=self.N_COLUMNS)
+        widget.pad.clear()
+        widget.chooser.click(0, n_columns=self.N_COLUMNS)
         return widget
+
+    @pytest.mark.xfail(strict=True, raises=AssertionError, reason="pointer.py: the chooser is 630 pixels wide")
+    def test_a_laptop_s_window_shows_each_picture_in_its_own_size_and_a_narrow_one_all_of_it(self, notebook):
+        super().test_a_laptop_s_window_shows_each_picture_in_its_own_size_and_a_narrow_one_all_of_it(notebook)
 
     def n_wrong(self, explorer: WidgetView) -> dict[str, int]:
         return {name: int(explorer.number(name)) for name in self.METHODS}
@@ -609,7 +609,7 @@ class TestImageSearch(EveryNotebook):
         assert statistics.median(times) <= MEDIAN_MS
         for key in ("ArrowLeft", "ArrowUp"):
             notebook.page.keyboard.press(key)
-        notebook.page.wait_for_timeout(300)
+        explorer.settle()
         self.check_framed(explorer, 0)
         self.check_picture_asked(explorer, digits, 0)
         assert notebook.place() == place
@@ -628,9 +628,8 @@ class TestImageSearch(EveryNotebook):
         explorer.screenshot("ImageSearchExplorer_shifted")
 
     def test_each_stroke_on_the_pad_is_searched_for_soon(self, explorer):
-        explorer.pad.clear()
         times = explorer.pad.draw(self.ONE)
-        assert len(times) == 13
+        assert len(times) == 12
         assert statistics.median(times) <= MEDIAN_MS
         eventually(lambda: self.check_says(explorer, "a drawing, shifted by (0, 0): say what you drew"))
         eventually(lambda: self.check_one(explorer))
@@ -652,13 +651,11 @@ class TestImageSearch(EveryNotebook):
         assert asked[:, :11].max() == asked[:, 17:].max() == asked[:2].max() == asked[27:].max() == 0
 
     def test_saying_what_was_drawn_frames_what_is_wrong(self, explorer):
-        explorer.pad.clear()
         explorer.pad.draw(self.ONE)
         areas, counts = [], []
         for name in ("1", "8"):
             explorer.dropdown("I drew a").select_option(name)
-            eventually(lambda: self.check_says(explorer, "of 10 wrong"))
-            explorer.page.wait_for_timeout(500)
+            explorer.settle()
             counts.append(sum(self.n_wrong(explorer).values()))
             areas.append(explorer.picture().in_colour(self.VERMILLION))
             explorer.screenshot(f"ImageSearchExplorer_said_{name}")
@@ -675,19 +672,24 @@ class TestImageSearch(EveryNotebook):
 
     def test_the_button_clears_the_pad_and_the_query(self, explorer):
         explorer.pad.draw(self.ONE)
+        self.check_one(explorer)
         explorer.pad.clear()
-        eventually(lambda: self.check_black(explorer))
+        assert explorer.picture().grey(0).max() == 0
         ink = explorer.pad.box.evaluate(
             "pad => pad.getContext('2d').getImageData(0, 0, pad.width, pad.height).data.filter((v, i) => i % 4 < 3)"
             ".reduce((a, b) => Math.max(a, b), 0)"
         )
         assert ink == 0
 
-    def check_black(self, explorer):
-        assert explorer.picture().grey(0).max() == 0
+    @pytest.mark.xfail(
+        strict=True, raises=AssertionError, reason="pointer.py, stroke: a line of length 0 is not drawn; draw a dot"
+    )
+    def test_a_tap_on_the_pad_is_a_dot(self, explorer):
+        explorer.pad.box.click()
+        explorer.settle()
+        assert explorer.picture().grey(0).max() > 0.5
 
     def test_a_fast_stroke_ends_at_what_was_drawn(self, explorer):
-        explorer.pad.clear()
         box, mouse = explorer.pad.box.bounding_box(), explorer.page.mouse
         x, top, bottom = box["x"] + box["width"] / 2, box["y"] + box["height"] / 7, box["y"] + box["height"] * 6 / 7
         mouse.move(x, top)
