@@ -195,8 +195,9 @@ def plot_precision(
     """
     if ax is None:
         _, ax = plt.subplots(figsize=(7.5, 3.8))
-    for i, (name, row) in enumerate(curves.items()):
-        colour = METHOD_COLOURS.get(name, COLOURS[(i + 2) % len(COLOURS)])
+    spare = iter([c for c in COLOURS if c not in {METHOD_COLOURS.get(name) for name in curves}] * len(curves))
+    for name, row in curves.items():
+        colour = METHOD_COLOURS.get(name) or next(spare)
         style = "-" if name.startswith("code") else "--" if name.startswith(("LSA", "PCA")) else ":"
         ax.plot(retrieved, [p.value for p in row], style, marker="o", markersize=4, color=colour, label=name)
         ax.fill_between(retrieved, [p.low for p in row], [p.high for p in row], color=colour, alpha=0.2, linewidth=0)

@@ -710,11 +710,6 @@ def test_what_was_left_out_of_either_part_of_a_given_split_is_named(tmp_path):
     assert source.endswith("Left out, not readable: 2 (bad in train.png, bad in test.png).")
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="data/images.py, _left_out: a name is cut at its first colon, not at “: ”",
-)
 def test_a_name_with_a_colon_is_named_whole(tmp_path):
     numbered(tmp_path, range(5))
     (tmp_path / "at 10:30.png").write_text("no image")

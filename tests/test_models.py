@@ -89,8 +89,8 @@ def test_a_batch_without_images_has_no_codes(make):
         (lambda: TextAutoencoder((24,)), r"sizes must name .*, not \(24,\)"),
         (lambda: TextAutoencoder((24, 0)), r"at least 1 unit; sizes are \(24, 0\)"),
         (lambda: TextAutoencoder((24, 5), idf=torch.rand(23)), "idf has 23 numbers; the vocabulary has 24 words"),
-        (lambda: TextAutoencoder((24, 5), mean=torch.rand(23)), r"each of the 24 words.*\(23,\)"),
-        (lambda: TextAutoencoder((24, 5), mean=torch.zeros(24)), "not all of them 0"),
+        (lambda: TextAutoencoder((24, 5), word_counts=torch.rand(23)), r"each of the 24 words.*\(23,\)"),
+        (lambda: TextAutoencoder((24, 5), word_counts=torch.zeros(24)), "not all of them 0"),
         (lambda: ConvAutoencoder((1, 30, 32), 5), "2 poolings, .* multiples of 4; the images are 30×32"),
         (lambda: ConvAutoencoder((1, 32, 28), 5, channels=(2, 2, 2)), "3 poolings, .* of 8; the images are 32×28"),
         (lambda: ConvAutoencoder((1, 8, 8), 0), r"at least 1: image_shape \(1, 8, 8\), n_codes 0"),
@@ -369,7 +369,7 @@ def test_a_whole_set_of_nothing_is_refused(whole, method, shape):
 
 
 def text_net() -> TextAutoencoder:
-    return TextAutoencoder((30, 12, 4), idf=1 + torch.rand(30), mean=torch.rand(30))
+    return TextAutoencoder((30, 12, 4), idf=1 + torch.rand(30), word_counts=torch.rand(30))
 
 
 def bit_net() -> BinaryAutoencoder:
@@ -433,7 +433,7 @@ def test_a_text_net_starts_at_the_mean_frequencies():
 
     def distance(mean: Tensor | None) -> float:
         """Half the sum of what the guess has too much or too little: 0 to 1."""
-        model = TextAutoencoder((2_000, 100, 10), mean=mean)
+        model = TextAutoencoder((2_000, 100, 10), word_counts=mean)
         return ((model(x).exp() - frequencies).abs().sum(dim=1) / 2).max().item()
 
     assert distance(counts) < 0.2
@@ -441,7 +441,7 @@ def test_a_text_net_starts_at_the_mean_frequencies():
 
 
 def test_a_word_that_never_occurs_has_a_finite_start():
-    model = TextAutoencoder((3, 2), mean=torch.tensor([0.0, 1.0, 3.0]))
+    model = TextAutoencoder((3, 2), word_counts=torch.tensor([0.0, 1.0, 3.0]))
     assert model(torch.rand(5, 3)).isfinite().all()
     assert model.decoder[0].bias.exp().tolist() == pytest.approx([1e-6, 0.25, 0.75])
 

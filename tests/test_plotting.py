@@ -363,12 +363,6 @@ def test_plot_precision_names_its_curves_beside_the_axes_and_draws_into_those_it
     assert legend.get_window_extent().x0 > ax.get_window_extent().x1
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="plotting.py, plot_precision: the fourth curve of notebook 3, “LSA-100 (best)”, gets COLOURS[5], which is "
-    "code-2's; take the first colour that no other curve has",
-)
 def test_plot_precision_gives_no_two_curves_of_a_figure_one_colour():
     names = ("tf-idf", "LSA-2", "LSA-10", "LSA-100 (best)", "code-2", "code-10")
     lines = drawn(plot_precision(RETRIEVED, {name: curve(0.5, 0.4, 0.3) for name in names})).lines

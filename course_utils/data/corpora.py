@@ -342,9 +342,8 @@ def text_files(path: str | Path, *, test_share: float = 0.2, seed: int = 0) -> T
     left_out = "".join([f" Left out, without a word: {len(wordless)} (", ", ".join(d["where"] for d in wordless[:5]),
                         ", …" if len(wordless) > 5 else "", ")."]) if wordless else ""  # fmt: skip
     test = _draw_test([d["topic"] for d in documents], test_share, np.random.default_rng(seed))
-    return _split(
-        root.name if root.is_dir() else root.stem, documents, test=test, source=f"Texts from {root.name}.{left_out}"
-    )
+    name = root.name if root.is_dir() else root.stem
+    return _split(name, documents, test=test, source=f"Texts from {root.name}.{left_out}")
 
 
 def _read_folder(root: Path) -> Iterator[dict[str, str]]:

@@ -309,7 +309,7 @@ def image_folder(
 
 
 def _left_out(bad: Sequence[str]) -> str:
-    names = ", ".join(line.split(":")[0] for line in bad[:5]) + (", …" if len(bad) > 5 else "")
+    names = ", ".join(line.partition(": ")[0] for line in bad[:5]) + (", …" if len(bad) > 5 else "")
     return f" Left out, not readable: {len(bad)} ({names})." if bad else ""
 
 

@@ -28,7 +28,11 @@ class LiveFigure(ipywidgets.VBox):
     exception in a callback that a browser triggers shows nowhere.
     """
 
-    def __init__(self, figure: Figure, controls: Sequence[ipywidgets.Widget], moving: Sequence[Artist]) -> None:
+    def __init__(
+        self, figure: Figure, controls: Sequence[ipywidgets.Widget], moving: Sequence[Artist], *,
+        arrangement: ipywidgets.Widget | None = None,
+    ) -> None:  # fmt: skip
+        """arrangement: how the controls stand above the figure, if not simply in a row."""
         self._figure, self._moving = figure, tuple(moving)
         self._canvas = FigureCanvasAgg(figure)
         for artist in self._moving:
@@ -39,8 +43,8 @@ class LiveFigure(ipywidgets.VBox):
         self.readout = ipywidgets.HTML()
         self.errors = ipywidgets.Output()
         self.refresh()
-        row = ipywidgets.HBox(tuple(controls), layout={"flex_flow": "row wrap"})
-        super().__init__((row, self.picture, self.readout, self.errors))
+        above = arrangement or ipywidgets.HBox(tuple(controls), layout={"flex_flow": "row wrap"})
+        super().__init__((above, self.picture, self.readout, self.errors))
         for control in (c for c in controls if c.has_trait("value")):
             control.observe(self._changed, names="value")
 

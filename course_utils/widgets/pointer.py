@@ -35,7 +35,8 @@ export default {
     const small = document.createElement("canvas");
     small.width = small.height = SIZE;
     const grid = small.getContext("2d", { willReadFrequently: true });
-    ink.lineWidth = 2.4 * SCALE;
+    ink.lineWidth = 2.6 * SCALE;
+    grid.imageSmoothingQuality = "high";
     ink.lineCap = ink.lineJoin = "round";
     ink.strokeStyle = "white";
     const blank = () => { ink.fillStyle = "black"; ink.fillRect(0, 0, SIDE, SIDE); };
@@ -70,7 +71,10 @@ export default {
     };
     const stroke = (event) => {
       const [x, y] = place(event);
-      ink.beginPath(); ink.moveTo(...(last ?? [x, y])); ink.lineTo(x, y); ink.stroke();
+      ink.beginPath();
+      ink.moveTo(...(last ?? [x, y]));
+      ink.lineTo(x + 0.01, y);  // a line of length 0 would draw nothing
+      ink.stroke();
       last = [x, y];
       send();
     };
@@ -93,7 +97,8 @@ export default {
     const n = model.get("n"), columns = model.get("n_columns"), cell = model.get("cell");
     const rows = Math.ceil(n / columns);
     const box = document.createElement("div");
-    box.style.cssText = `position:relative;width:${columns * cell}px;height:${rows * cell}px;cursor:pointer`;
+    box.style.cssText =
+      `position:relative;width:${columns * cell}px;max-width:100%;aspect-ratio:${columns}/${rows};cursor:pointer`;
     box.tabIndex = 0;
     box.setAttribute("role", "group");
     box.setAttribute("aria-label", "pictures: click one, or use the arrow keys");
@@ -103,15 +108,15 @@ export default {
     image.src = URL.createObjectURL(new Blob([model.get("png")], { type: "image/png" }));
     const frame = document.createElement("div");
     frame.style.cssText =
-      `position:absolute;width:${cell}px;height:${cell}px;box-sizing:border-box;border:3px solid #E69F00`;
+      `position:absolute;width:${100 / columns}%;height:${100 / rows}%;box-sizing:border-box;border:3px solid #E69F00`;
     box.append(image, frame);
     el.append(box);
 
     const mark = () => {
       const chosen = model.get("chosen");
       frame.style.display = chosen < 0 ? "none" : "block";
-      frame.style.left = `${(chosen % columns) * cell}px`;
-      frame.style.top = `${Math.floor(chosen / columns) * cell}px`;
+      frame.style.left = `${100 * (chosen % columns) / columns}%`;
+      frame.style.top = `${100 * Math.floor(chosen / columns) / rows}%`;
     };
     const choose = (i) => {
       if (i < 0 || i >= n) return;
@@ -122,11 +127,12 @@ export default {
     };
     box.addEventListener("click", (event) => {
       const at = box.getBoundingClientRect();
-      choose(Math.floor((event.clientY - at.top) / cell) * columns + Math.floor((event.clientX - at.left) / cell));
+      const row = Math.floor(rows * (event.clientY - at.top) / at.height);
+      choose(row * columns + Math.floor(columns * (event.clientX - at.left) / at.width));
     });
     box.addEventListener("keydown", (event) => {
       const step = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: columns, ArrowUp: -columns }[event.key];
-      if (step) { event.preventDefault(); event.stopPropagation(); choose(model.get("chosen") + step); }
+      if (step) { event.preventDefault(); event.stopPropagation(); choose(Math.max(model.get("chosen"), 0) + step); }
     });
     model.on("change:chosen", mark);
     mark();

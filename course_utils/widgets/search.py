@@ -70,8 +70,8 @@ class TextSearchExplorer(LiveFigure):
         ax.set(xlim=(low[0] - margin[0], high[0] + margin[0]), ylim=(low[1] - margin[1], high[1] + margin[1]))
         ax.set_title(f"{name}: + the query, ○ what it finds", loc="left", fontsize=10)
         return [
-            *ax.plot([], [], "o", markersize=9, markerfacecolor="none", markeredgecolor="black"),
-            *ax.plot([], [], "P", markersize=13, color="black", markeredgecolor="white"),
+            *ax.plot([], [], "o", markersize=9, markerfacecolor="none", markeredgecolor="black", clip_on=False),
+            *ax.plot([], [], "P", markersize=9, color="black", markeredgecolor="white", clip_on=False),
         ]
 
     def _changed(self, change: Mapping[str, Any]) -> None:
@@ -97,7 +97,8 @@ class TextSearchExplorer(LiveFigure):
         columns = "".join(self._column(name, members, truth) for name, members in found.items())
         return (
             f'<div style="line-height:1.35">{asked}'
-            f'<table style="width:860px;table-layout:fixed;font-size:12px"><tr>{columns}</tr></table></div>'
+            f'<table style="width:100%;max-width:860px;table-layout:fixed;font-size:12px"><tr>{columns}</tr></table>'
+            "</div>"
         )
 
     def _find(self, name: str, counts: csr_array) -> list[int]:
@@ -122,10 +123,11 @@ class TextSearchExplorer(LiveFigure):
         lines = "".join(
             f'<div title="{html.escape(self._corpus.train_texts[i][:300], quote=True)}" style="white-space:nowrap;'
             f'overflow:hidden;text-overflow:ellipsis">{"✓ " if label == truth else ""}{self._chip(label)} '
-            f"{html.escape(_last(self._corpus.train_titles[i]))}</div>"
+            f"{html.escape(_short(self._corpus.train_titles[i], self._corpus.topic_names[label]))}</div>"
             for i, label in zip(found, labels, strict=True)
         )
-        return f'<td style="vertical-align:top;text-align:left"><b>{html.escape(name)}</b>{n_right}{lines or "–"}</td>'
+        lines = lines or "<div>–</div>"
+        return f'<td style="vertical-align:top;text-align:left"><b>{html.escape(name)}</b>{n_right}{lines}</td>'
 
     def _chip(self, label: int) -> str:
         colour = self._colours[label]
@@ -141,9 +143,9 @@ def _what_was_read(query: Query) -> str:
     return words + html.escape(query.message)
 
 
-def _last(title: str) -> str:
-    """Of a dotted name the last two parts; the topic says the rest."""
-    return title if " " in title else ".".join(title.split(".")[-2:])
+def _short(title: str, topic: str) -> str:
+    """Of a dotted name the last two parts after its topic's name, which stands beside it."""
+    return title if " " in title else ".".join(title.removeprefix(f"{topic}.").split(".")[-2:])
 
 
 class ImageSearchExplorer(LiveFigure):
@@ -159,6 +161,10 @@ class ImageSearchExplorer(LiveFigure):
     def __init__(self, data: ImageData, searches: Mapping[str, CodeSearch]) -> None:
         if not searches:
             raise ValueError("There is no method to compare: searches is empty.")
+        for name, search in searches.items():
+            if len(search.index) != len(data.train_images):
+                raise ValueError(f"{name} searches {len(search.index)} images; the data have "
+                                 f"{len(data.train_images)} to search.")  # fmt: skip
         self._data, self._searches = data, searches
         self.chooser = PictureChooser(data.test_images[: self.N_PICTURES], n_columns=15)
         self.dx = ipywidgets.IntSlider(0, -4, 4, description="shift →", layout={"width": "260px"})
@@ -178,11 +184,12 @@ class ImageSearchExplorer(LiveFigure):
             name: picture(figure.add_subplot(grid[i, 1]), f"found by {name}", row_shape)
             for i, name in enumerate(searches)
         }
+        beside = [self.dx, self.dy] if self.pad is None else [self.dx, self.dy, self.drawn_class]
+        asking = [ipywidgets.VBox(beside)] if self.pad is None else [self.pad, ipywidgets.VBox(beside)]
         super().__init__(
-            figure,
-            (self.chooser, self.dx, self.dy, *([] if self.pad is None else [self.drawn_class, self.pad])),
-            (self._asked, *self._rows.values()),
-        )
+            figure, (self.chooser, *beside), (self._asked, *self._rows.values()),
+            arrangement=ipywidgets.VBox((self.chooser, ipywidgets.HBox(asking))),
+        )  # fmt: skip
         self.chooser.on_input(lambda: self._changed({}))
         if self.pad is not None:
             self.pad.on_input(self._drawn)
@@ -198,13 +205,14 @@ class ImageSearchExplorer(LiveFigure):
         for name, search in self._searches.items():
             found = search.search(image, min(self.N_RESULTS, len(search.index))).indices[0]
             wrong = self._data.train_labels[found] != truth if truth >= 0 else torch.zeros(len(found), dtype=torch.bool)
-            self._rows[name].set_data(tile(framed(self._data.train_images[found], wrong), n_columns=len(found), pad=0))
+            height, width = self._rows[name].get_array().shape[:2]
+            row = np.ones((height, width, 3), dtype=np.float32)  # white where nothing was found
+            pictures = tile(framed(self._data.train_images[found], wrong), n_columns=len(found), pad=0)
+            row[:, : pictures.shape[1]] = pictures
+            self._rows[name].set_data(row)
             texts.append(f"{html.escape(name)} <b>{int(wrong.sum())}</b> of {len(found)} wrong")
-        what = (
-            "a drawing"
-            if self.chooser.chosen < 0 and self.pad is not None
-            else f"“{html.escape(self._data.class_names[truth])}”"
-        )
+        is_drawn = self.chooser.chosen < 0 and self.pad is not None
+        what = "a drawing" if is_drawn else f"“{html.escape(self._data.class_names[truth])}”"
         verdict = ", ".join(texts) if truth >= 0 else "say what you drew, and the wrong ones are framed"
         return f"{what}, shifted by ({self.dx.value}, {self.dy.value}): {verdict}"
 

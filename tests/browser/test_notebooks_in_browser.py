@@ -442,7 +442,6 @@ class TestTextRetrieval(EveryNotebook):
             shown = title if " " in title else ".".join(title.split(".")[-2:])
             assert line.removeprefix("✓").split() == f"{topic} {shown}".split()
 
-    @pytest.mark.xfail(strict=True, raises=AssertionError, reason="search.py, update: the table is 860 pixels wide")
     def test_a_laptop_s_window_shows_each_picture_in_its_own_size_and_a_narrow_one_all_of_it(self, notebook):
         super().test_a_laptop_s_window_shows_each_picture_in_its_own_size_and_a_narrow_one_all_of_it(notebook)
 
@@ -559,7 +558,6 @@ class TestImageSearch(EveryNotebook):
         widget.chooser.click(0, n_columns=self.N_COLUMNS)
         return widget
 
-    @pytest.mark.xfail(strict=True, raises=AssertionError, reason="pointer.py: the chooser is 630 pixels wide")
     def test_a_laptop_s_window_shows_each_picture_in_its_own_size_and_a_narrow_one_all_of_it(self, notebook):
         super().test_a_laptop_s_window_shows_each_picture_in_its_own_size_and_a_narrow_one_all_of_it(notebook)
 
@@ -681,9 +679,6 @@ class TestImageSearch(EveryNotebook):
         )
         assert ink == 0
 
-    @pytest.mark.xfail(
-        strict=True, raises=AssertionError, reason="pointer.py, stroke: a line of length 0 is not drawn; draw a dot"
-    )
     def test_a_tap_on_the_pad_is_a_dot(self, explorer):
         explorer.pad.box.click()
         explorer.settle()
