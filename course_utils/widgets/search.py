@@ -69,10 +69,13 @@ class TextSearchExplorer(LiveFigure):
         ax.scatter(*codes.T, s=7, alpha=0.8, c=[self._colours[i] for i in labels], linewidths=0)
         ax.set(xlim=(low[0] - margin[0], high[0] + margin[0]), ylim=(low[1] - margin[1], high[1] + margin[1]))
         ax.set_title(f"{name}: + the query, ○ what it finds", loc="left", fontsize=10)
-        return [
+        marks = [
             *ax.plot([], [], "o", markersize=9, markerfacecolor="none", markeredgecolor="black", clip_on=False),
             *ax.plot([], [], "P", markersize=9, color="black", markeredgecolor="white", clip_on=False),
         ]
+        for mark in marks:
+            mark.set_in_layout(False)  # without points yet, and not clipped, they would take all the room
+        return marks
 
     def _changed(self, change: Mapping[str, Any]) -> None:
         if change["owner"] is self.query and self.query.value and self.document.value >= 0:
