@@ -439,7 +439,7 @@ class TestTextRetrieval(EveryNotebook):
         expected = tfidf(query)
         assert len(lines) == 8
         for line, (topic, title) in zip(lines, expected, strict=True):
-            shown = title if " " in title else ".".join(title.split(".")[-2:])
+            shown = title if " " in title else ".".join(title.removeprefix(f"{topic}.").split(".")[-2:])
             assert line.removeprefix("✓").split() == f"{topic} {shown}".split()
 
     def test_a_laptop_s_window_shows_each_picture_in_its_own_size_and_a_narrow_one_all_of_it(self, notebook):
@@ -489,7 +489,7 @@ class TestTextRetrieval(EveryNotebook):
         self.ask(explorer, "")
         explorer.type("query", "zzyzx")
         eventually(lambda: self.check_says(explorer, "Not in the vocabulary: “zzyzx”.", "nothing to search for"))
-        assert [column.lines for column in explorer.columns().values()] == [[]] * 5
+        assert [column.lines for column in explorer.columns().values()] == [["–"]] * 5
         explorer.screenshot("TextSearchExplorer_unknown")
 
     def test_a_pasted_megabyte_is_answered(self, explorer, tfidf):
