@@ -54,9 +54,12 @@ def nats_per_word(log_probabilities: Tensor, counts: Tensor) -> Tensor:
     Hinton & Salakhutdinov, Science 313:504 (2006), supporting text.
     """
     _check_shapes(log_probabilities, counts)
-    counts = counts.to(log_probabilities.dtype)
-    frequencies = counts / counts.sum(dim=1, keepdim=True).clamp(min=torch.finfo(counts.dtype).tiny)
-    return -(frequencies * log_probabilities).sum() / len(counts)
+    return -(word_frequencies(counts.to(log_probabilities.dtype)) * log_probabilities).sum() / len(counts)
+
+
+def word_frequencies(counts: Tensor) -> Tensor:
+    """Each word's share of its document, `(n, n_words)`; a document without a word has zeros."""
+    return counts / counts.sum(dim=1, keepdim=True).clamp(min=torch.finfo(counts.dtype).tiny)
 
 
 def principal_angles_deg(a: Tensor | np.ndarray, b: Tensor | np.ndarray) -> np.ndarray:

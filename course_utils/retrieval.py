@@ -159,7 +159,8 @@ class SearchIndex:
         # Allocated before the loop: small results between large temporaries would keep their memory from being reused.
         result = Neighbours(torch.empty(n_queries, k, dtype=torch.int64), torch.empty(n_queries, k))
         n_rows = max(1, min(SCORES_AT_ONCE // len(self), FOUND_AT_ONCE // (k * self.n_features)))
-        buffer = None if sp.issparse(stored) else torch.empty(min(n_rows, n_queries), len(self))
+        one_by_one = self.metric == "euclidean" and self.n_features <= FEW_FEATURES
+        buffer = None if sp.issparse(stored) or one_by_one else torch.empty(min(n_rows, n_queries), len(self))
         for start in range(0, n_queries, n_rows):
             rows = slice(start, min(start + n_rows, n_queries))
             scores = self._scores(queries[rows], buffer)
@@ -170,19 +171,19 @@ class SearchIndex:
         return result
 
     def _scores(self, queries: Any, buffer: Tensor | None) -> Tensor:
-        """Of every query with every vector, larger is nearer: q·v, or −|q − v|² but for |q|²: 2 q·v − |v|².
+        """Of every query with every vector, larger is nearer: q·v; for Euclidean 2 q·v − |v|², or −|q − v| one by one.
 
         The buffer is used again for every block: fresh memory costs as much as the product.
         """
         stored, _, squares = self._stored
-        if buffer is None:
+        if sp.issparse(stored):
             scores = torch.from_numpy((queries @ stored.T).toarray())
             return scores if squares is None else scores.mul_(2).sub_(squares)
+        if buffer is None:
+            return torch.cdist(queries, stored, compute_mode="donot_use_mm_for_euclid_dist").neg_()
         out = buffer[: len(queries)]
         if squares is None:
             return torch.mm(queries, stored.T, out=out)
-        if self.n_features <= FEW_FEATURES:
-            return torch.cdist(queries, stored, compute_mode="donot_use_mm_for_euclid_dist").neg_()
         return torch.addmm(squares, queries, stored.T, beta=-1, alpha=2, out=out)
 
     def _as_results(self, queries: Any, scores: Tensor, indices: Tensor, own: Tensor | None) -> tuple[Tensor, Tensor]:

@@ -23,11 +23,12 @@ CODE_SIZES = (2, 4, 8, 16, 32, 64)
 
 def digits(cfg: Settings) -> ImageData:
     """The digits of this profile."""
-    return _digits(cfg.pick(quick="mnist-5k", full="mnist"))
+    return images(cfg.pick(quick="mnist-5k", full="mnist"))
 
 
 @cache
-def _digits(name: str) -> ImageData:
+def images(name: str) -> ImageData:
+    """The data set of that name, read once for all claims."""
     return load_images(name)
 
 

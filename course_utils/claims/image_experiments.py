@@ -9,10 +9,10 @@ import torch
 from sklearn.decomposition import PCA
 from torch import Tensor, nn
 
-from course_utils.claims.experiments import digits, pca_test_sse
+from course_utils.claims.experiments import digits, images, pca_test_sse
 from course_utils.claims.measuring import Measurement
 from course_utils.corruption import Corruption, masking, shifting
-from course_utils.data import DataError, ImageData, load_images
+from course_utils.data import DataError, ImageData
 from course_utils.metrics import precision_at_k, sse_per_image
 from course_utils.models import BinaryAutoencoder, ConvAutoencoder, DeepAutoencoder, reconstruct
 from course_utils.retrieval import CodeSearch, encode_dataset
@@ -29,12 +29,6 @@ CODES = (
 )  # fmt: skip
 
 
-@cache
-def images(name: str) -> ImageData:
-    """The data set of that name, read once."""
-    return load_images(name)
-
-
 def new_model(kind: str, data: ImageData, seed: int, *, n_bits: int = N_BITS) -> tuple[nn.Module, Corruption | None]:
     """An untrained net of CODES, and what it is trained to ignore."""
     torch.manual_seed(seed)
@@ -48,7 +42,7 @@ def new_model(kind: str, data: ImageData, seed: int, *, n_bits: int = N_BITS) ->
 
 
 @cache
-def trained_model(kind: str, name: str, seed: int, n_bits: int = N_BITS) -> nn.Module:
+def trained_model(kind: str, name: str, seed: int, n_bits: int) -> nn.Module:
     """A net of CODES, trained for 480 to 640 steps on 4,000 images, 3,000 to 6,000 on 60,000."""
     data = images(name)
     model, corrupt = new_model(kind, data, seed, n_bits=n_bits)
@@ -79,7 +73,7 @@ def queries(data: ImageData, *, shifted: bool) -> Tensor:
 
 
 @cache
-def precisions(kind: str, name: str, seed: int, n_bits: int = N_BITS) -> dict[str, dict[int, float]]:
+def precisions(kind: str, name: str, seed: int, n_bits: int) -> dict[str, dict[int, float]]:
     """Precision at 1, 10 and 100 with clean and with shifted queries."""
     data = images(name)
     model = None if kind in ("pixels", "PCA") else trained_model(kind, name, seed, n_bits)
@@ -95,7 +89,7 @@ def table(name: str, seed: int) -> dict[str, list[float]]:
     """Every method's precision at 1, 10, 100 with clean, then with shifted queries: the columns of a figure."""
     rows = {}
     for kind in ("pixels", "PCA", *CODES):
-        result = precisions(kind, name, 0 if kind in ("pixels", "PCA") else seed)
+        result = precisions(kind, name, 0 if kind in ("pixels", "PCA") else seed, N_BITS)
         rows[kind] = [result[query][k] for query in ("clean", "shifted") for k in N_RETRIEVED]
     return rows
 
@@ -103,7 +97,7 @@ def table(name: str, seed: int) -> dict[str, list[float]]:
 def _against_pixels(
     kind: str, name: str, seed: int, *, query: str, k: int = 10, series: dict[str, Any] | None = None
 ) -> Measurement:  # fmt: skip
-    value, pixels = precisions(kind, name, seed)[query][k], precisions("pixels", name, 0)[query][k]
+    value, pixels = precisions(kind, name, seed, N_BITS)[query][k], precisions("pixels", name, 0, N_BITS)[query][k]
     return Measurement(value, pixels, name, series or {})
 
 
@@ -113,20 +107,20 @@ def _against_pixels(
 def pixel_neighbours_wrong(cfg: Settings, seed: int) -> Measurement:
     """Share of wrong images among the ten nearest by pixels."""
     name = digits(cfg).name
-    return Measurement(1 - precisions("pixels", name, 0)["clean"][10], data=name)
+    return Measurement(1 - precisions("pixels", name, 0, N_BITS)["clean"][10], data=name)
 
 
 def pixels_on_shifted(cfg: Settings, seed: int) -> Measurement:
     """Precision at 10 of pixels with shifted queries, against clean ones."""
     name = digits(cfg).name
-    result = precisions("pixels", name, 0)
+    result = precisions("pixels", name, 0, N_BITS)
     return Measurement(result["shifted"][10], result["clean"][10], name)
 
 
 def convolutional_restores(cfg: Settings, seed: int) -> Measurement:
     """Test SSE of the convolutional net with a code of 30, against PCA-30."""
     data = digits(cfg)
-    x_hat = reconstruct(trained_model("convolutional", data.name, seed), data.test_images)
+    x_hat = reconstruct(trained_model("convolutional", data.name, seed, N_BITS), data.test_images)
     return Measurement(sse_per_image(x_hat, data.test_images).item(), pca_test_sse(data, N_CODES), data.name)
 
 
@@ -160,8 +154,8 @@ def bits_against_numbers(cfg: Settings, seed: int) -> Measurement:
     """Precision at 10 of 64 bits, against 30 numbers (960 bits); series: precision over the number of bits."""
     name = digits(cfg).name
     by_bits = [precisions("64 bits", name, seed, n_bits)["clean"][10] for n_bits in BITS]
-    value, numbers = precisions("64 bits", name, seed)["clean"][10], precisions("deep", name, seed)["clean"][10]
-    return Measurement(value, numbers, name, {"bits": BITS, "64 bits": by_bits})
+    numbers = precisions("deep", name, seed, N_BITS)["clean"][10]
+    return Measurement(by_bits[BITS.index(N_BITS)], numbers, name, {"bits": BITS, "64 bits": by_bits})
 
 
 def code_against_pixels_colour(cfg: Settings, seed: int) -> Measurement:

@@ -20,7 +20,7 @@ from torch import Tensor
 from course_utils.claims.measuring import Measurement
 from course_utils.corruption import varied_masking
 from course_utils.data import TextData, load_corpus
-from course_utils.metrics import Precision, nats_per_word, precision_at_k
+from course_utils.metrics import Precision, nats_per_word, precision_at_k, word_frequencies
 from course_utils.models import TextAutoencoder
 from course_utils.retrieval import CodeSearch, encode_dataset
 from course_utils.settings import Settings
@@ -89,9 +89,15 @@ def by_lsa(docs: Documents, n_codes: int, weighting: Weighting, *, metric: str |
     return CodeSearch(lambda counts: svd.transform(weigh(counts)).astype(np.float32), docs.collection, metric=metric)
 
 
-def best_lsa(docs: Documents, n_codes: int, k: int) -> Precision:
-    """LSA with the weighting that suits it: log counts or tf-idf, whichever finds more."""
-    found = [docs.precision(by_lsa(docs, n_codes, w), k) for w in ("log counts", "tf-idf")]
+@cache  # fitted once, whatever is asked of it
+def both_lsa(docs: Documents, n_codes: int) -> tuple[CodeSearch, ...]:
+    """LSA of log counts, and of tf-idf."""
+    return tuple(by_lsa(docs, n_codes, weighting) for weighting in ("log counts", "tf-idf"))
+
+
+def best_lsa(docs: Documents, n_codes: int, k: int, queries: csr_array | None = None) -> Precision:
+    """LSA with the weighting that suits it, whichever finds more."""
+    found = [docs.precision(search, k, queries) for search in both_lsa(docs, n_codes)]
     return max(found, key=lambda precision: precision.value)
 
 
@@ -137,8 +143,7 @@ def linear(cfg: Settings) -> dict[str, CodeSearch]:
     docs = documents(cfg)
     searches = {weighting: by_words(docs, weighting) for weighting in ("tf-idf", "log counts")}
     for n_codes in (2, 10, 50):
-        both = [by_lsa(docs, n_codes, weighting) for weighting in ("log counts", "tf-idf")]
-        searches[f"LSA-{n_codes}"] = max(both, key=lambda search: docs.precision(search, 100).value)
+        searches[f"LSA-{n_codes}"] = max(both_lsa(docs, n_codes), key=lambda search: docs.precision(search, 100).value)
     return searches
 
 
@@ -150,8 +155,7 @@ def lsa(cfg: Settings, n_codes: int, k: int) -> Precision:
 
 def squared_error(log_probabilities: Tensor, counts: Tensor) -> Tensor:
     """Squared error between the document's word frequencies and the predicted ones, summed over the words."""
-    frequencies = counts / counts.sum(dim=1, keepdim=True).clamp(min=1)
-    return (log_probabilities.exp() - frequencies).square().sum(dim=1).mean()
+    return (log_probabilities.exp() - word_frequencies(counts)).square().sum(dim=1).mean()
 
 
 # -------------------------------------------------------------------------------------------- one a row of the ledger
@@ -246,5 +250,5 @@ def code10_against_words(cfg: Settings, seed: int) -> Measurement:
 def code10_against_lsa10_on_sentences(cfg: Settings, seed: int) -> Measurement:
     """Precision at 100 where the query is one sentence: the 10-D code, against LSA-10."""
     docs = documents(cfg)
-    by_both = [docs.precision(by_lsa(docs, 10, w), 100, docs.sentences).value for w in ("log counts", "tf-idf")]
-    return Measurement(docs.precision(code(cfg, seed, 10), 100, docs.sentences).value, max(by_both), docs.corpus.name)
+    linear_value = best_lsa(docs, 10, 100, docs.sentences).value
+    return Measurement(docs.precision(code(cfg, seed, 10), 100, docs.sentences).value, linear_value, docs.corpus.name)

@@ -23,6 +23,13 @@ from course_utils.widgets.base import LiveFigure, picture
 from course_utils.widgets.pointer import DrawingPad, PictureChooser
 
 
+def _check_collections(searches: Mapping[str, CodeSearch], n: int, words: str) -> None:
+    """An index over anything else would show the wrong items, or fail in a callback."""
+    for name, search in searches.items():
+        if len(search.index) != n:
+            raise ValueError(f"{name} searches {len(search.index)} {words} {n} to search.")
+
+
 class TextSearchExplorer(LiveFigure):
     """Type a query, or pick a test document: a column of results for each method, and where the query lands on maps.
 
@@ -41,10 +48,7 @@ class TextSearchExplorer(LiveFigure):
             raise ValueError(f"maps must name some of the searches ({', '.join(searches) or 'there are none'}).")
         if any(searches[name].codes.shape[1] != 2 for name in maps):
             raise ValueError("A map is drawn of codes of two numbers alone.")
-        for name, search in searches.items():
-            if len(search.index) != len(corpus.train_texts):
-                raise ValueError(f"{name} searches {len(search.index)} documents; the corpus has "
-                                 f"{len(corpus.train_texts)} to search.")  # fmt: skip
+        _check_collections(searches, len(corpus.train_texts), "documents; the corpus has")
         self._corpus, self._bag, self._searches = corpus, bag, searches
         self._queries = bag.transform(corpus.test_texts)
         self._colours = [to_hex(c) for c in class_colours(len(corpus.topic_names))]
@@ -56,14 +60,13 @@ class TextSearchExplorer(LiveFigure):
         )
         figure = Figure(figsize=(9.6, 3.9 if maps else 0.3), dpi=90, layout="constrained")
         self._marks = {}
-        for ax, name in zip(np.atleast_1d(figure.subplots(1, max(1, len(maps)))), maps or [None], strict=True):
-            ax.set_axis_off()
-            if name is not None:
-                self._marks[name] = self._draw_map(ax, name)
+        for ax, name in zip(figure.subplots(1, len(maps), squeeze=False)[0] if maps else (), maps, strict=True):
+            self._marks[name] = self._draw_map(ax, name)
         super().__init__(figure, (self.query, self.document), [m for marks in self._marks.values() for m in marks])
 
     def _draw_map(self, ax: Any, name: str) -> list[Any]:
         codes, labels = torch.as_tensor(self._searches[name].codes), self._corpus.train_labels
+        ax.set_axis_off()
         low, high = np.quantile(codes, 0.005, axis=0), np.quantile(codes, 0.995, axis=0)
         margin = 0.06 * (high - low)
         ax.scatter(*codes.T, s=7, alpha=0.8, c=[self._colours[i] for i in labels], linewidths=0)
@@ -164,10 +167,7 @@ class ImageSearchExplorer(LiveFigure):
     def __init__(self, data: ImageData, searches: Mapping[str, CodeSearch]) -> None:
         if not searches:
             raise ValueError("There is no method to compare: searches is empty.")
-        for name, search in searches.items():
-            if len(search.index) != len(data.train_images):
-                raise ValueError(f"{name} searches {len(search.index)} images; the data have "
-                                 f"{len(data.train_images)} to search.")  # fmt: skip
+        _check_collections(searches, len(data.train_images), "images; the data have")
         self._data, self._searches = data, searches
         self.chooser = PictureChooser(data.test_images[: self.N_PICTURES], n_columns=15)
         self.dx = ipywidgets.IntSlider(0, -4, 4, description="shift →", layout={"width": "260px"})
