@@ -62,6 +62,38 @@ def word_frequencies(counts: Tensor) -> Tensor:
     return counts / counts.sum(dim=1, keepdim=True).clamp(min=torch.finfo(counts.dtype).tiny)
 
 
+def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+    """−log of the probability that the softmax of the logits gives to the right class, in nats, mean over samples.
+
+    logits: `(n, n_classes)`, labels: `(n,)` whole numbers. Raises ValueError for a label outside the classes.
+    """
+    _check_classes(logits, labels)
+    return F.cross_entropy(logits, labels)
+
+
+def error_percent(logits: Tensor, labels: Tensor) -> float:
+    """Percent of samples whose largest logit is not the right class. Shapes and errors as `cross_entropy`."""
+    _check_classes(logits, labels)
+    return 100 * (logits.argmax(dim=1) != labels).double().mean().item()
+
+
+def checkerboard_percent(images: Tensor) -> float:
+    """How much of a checkerboard is in images `(n, c, h, w)`: % of their variance, mean over images and channels.
+
+    The pixels are sorted into four phases: even or odd row, even or odd column. In a natural picture the four means
+    are about equal; a transposed convolution with stride 2 writes each phase with other weights. The variance between
+    the four means, in % of the variance of the pixels. An odd last row or column is left out; a constant image has 0.
+    Odena et al., Deconvolution and checkerboard artifacts, Distill (2016), for the cause.
+    """
+    if images.ndim != 4 or min(images.shape[-2:]) < 2:
+        raise ValueError(f"images must be (n, c, h, w) with h and w of at least 2, not {tuple(images.shape)}.")
+    h, w = (size - size % 2 for size in images.shape[-2:])
+    cells = images[..., :h, :w].double().unflatten(3, (w // 2, 2)).unflatten(2, (h // 2, 2))
+    between = cells.mean(dim=(2, 4)).flatten(2).var(dim=2, unbiased=False)
+    within = cells.flatten(2).var(dim=2, unbiased=False).clamp(min=torch.finfo(torch.float64).tiny)
+    return 100 * (between / within).mean().item()
+
+
 def principal_angles_deg(a: Tensor | np.ndarray, b: Tensor | np.ndarray) -> np.ndarray:
     """Angles between two subspaces in degrees, largest first: 0 where they share a direction, 90 where orthogonal.
 
@@ -142,6 +174,19 @@ def _bootstrap(values: np.ndarray, seed: int) -> Estimate:
         (values,), np.mean, n_resamples=2_000, method="percentile", batch=200, rng=np.random.default_rng(seed)
     ).confidence_interval
     return Estimate(mean, float(interval.low), float(interval.high))
+
+
+def _check_classes(logits: Tensor, labels: Tensor) -> None:
+    if logits.ndim != 2 or labels.shape != logits.shape[:1]:
+        raise ValueError(f"logits must be (n, n_classes) and labels (n,), not {tuple(logits.shape)} and "
+                         f"{tuple(labels.shape)}.")  # fmt: skip
+    if labels.dtype != torch.int64:
+        raise ValueError(f"labels are classes, torch.int64; they are {labels.dtype} (labels.long()).")
+    if not len(labels):
+        raise ValueError(f"There is nothing to compare: logits are {tuple(logits.shape)}.")
+    if not 0 <= labels.min() <= labels.max() < logits.shape[1]:
+        raise ValueError(f"labels go from {labels.min()} to {labels.max()}; the classes are 0 to "
+                         f"{logits.shape[1] - 1}. Check n_classes, and where the labels come from.")  # fmt: skip
 
 
 def _check_shapes(x_hat: Tensor, x: Tensor) -> None:

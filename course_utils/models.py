@@ -10,8 +10,9 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from course_utils.layers import TiedLinear
+from course_utils.layers import MaxPool, Positions, TiedLinear, Unpool, cropped
 
+Activation = Literal["relu", "sigmoid"]
 BATCH_SIZE = 1_000  # for passes without a gradient: bounds the memory, and larger is no faster
 
 
@@ -174,44 +175,53 @@ class TextAutoencoder(DenseAutoencoder):
 class ConvAutoencoder(nn.Module):
     """Convolution and pooling down to the code, unpooling and convolution up: images `(n, c, h, w)` of one shape.
 
-    image_shape: `(c, h, w)`, h and w multiples of 2 for each entry of `channels`; each stage is a 3×3 convolution, a
-    ReLU and 2×2 max-pooling; a dense layer makes the code. The way up repeats each value over its 2×2 cell.
-    mean: the mean image of the training set, where the output starts.
+    image_shape: `(c, h, w)`, any size that leaves something to pool; an odd one is rounded up on the way down and
+    restored on the way up. channels: of each stage, a 3×3 convolution, a ReLU and 2×2 max-pooling; a dense layer makes
+    the code. mean: the mean image of the training set, where the output starts.
+    unpool: the way up.
+    - "repeat": each value fills its 2×2 cell, then a 3×3 convolution.
+    - "positions": each value goes back to where its maximum was, then a 3×3 convolution. The positions pass the code
+      by: `decode` needs them, and without an image there are none.
+    - "transposed": a transposed convolution (deconvolution) with stride 2, of 4×4: a multiple of the stride.
     """
 
     def __init__(
-        self, image_shape: Sequence[int], n_codes: int, *, channels: Sequence[int] = (8, 16), mean: Tensor | float = 0.5
-    ) -> None:
+        self, image_shape: Sequence[int], n_codes: int, *, channels: Sequence[int] = (8, 16),
+        unpool: Literal["repeat", "positions", "transposed"] = "repeat", mean: Tensor | float = 0.5,
+    ) -> None:  # fmt: skip
         super().__init__()
         c, h, w = image_shape
-        factor = 2 ** len(channels)
         if not channels:
             raise ValueError("channels is empty: at least one convolution is needed, as in channels=(8, 16).")
+        if unpool not in ("repeat", "positions", "transposed"):
+            raise ValueError(f"unpool is {unpool!r}; it must be 'repeat', 'positions' or 'transposed'.")
         mean = torch.as_tensor(mean)
         if mean.numel() != 1 and mean.shape != (c, h, w):
             raise ValueError(f"mean has shape {tuple(mean.shape)}; it must be one number or a {c}×{h}×{w} image.")
-        if h % factor or w % factor:
-            raise ValueError(f"With {len(channels)} poolings, height and width must be multiples of {factor}; "
-                             f"the images are {h}×{w}.")  # fmt: skip
         if min(c, h, w, n_codes, *channels) < 1:
             raise ValueError(f"Sizes must be at least 1: image_shape {tuple(image_shape)}, n_codes {n_codes}.")
-        self.image_shape, self.n_codes = (c, h, w), n_codes
-        small = (channels[-1], h // factor, w // factor)
-        down = [nn.Conv2d(n_in, n_out, 3, padding=1) for n_in, n_out in pairwise((c, *channels))]
-        to_code = nn.Linear(math.prod(small), n_codes)
-        from_code = nn.Linear(n_codes, math.prod(small))
-        up = [nn.Conv2d(d.out_channels, d.in_channels, 3, padding=1) for d in reversed(down)]
-        self.encoder = nn.Sequential(
-            *(module for conv in down for module in (conv, nn.ReLU(), nn.MaxPool2d(2))), nn.Flatten(), to_code
-        )
-        stages = [module for conv in up for module in (nn.Upsample(scale_factor=2), conv, nn.ReLU())]
-        self.decoder = nn.Sequential(from_code, nn.ReLU(), nn.Unflatten(1, small), *stages[:-1])
+        self.image_shape, self.n_codes, self.unpool = (c, h, w), n_codes, unpool
+        # Height and width on the way down, the image's first: 28, 14, 7, or 7, 4, 2 (rounded up).
+        self.sizes = [(-(-h // 2**i), -(-w // 2**i)) for i in range(len(channels) + 1)]
+        if min(self.sizes[-2]) < 2:
+            raise ValueError(f"{h}×{w} images are too small for {len(channels)} pooling(s); give fewer channels.")
+        small = (channels[-1], *self.sizes[-1])
+        self.convolutions = nn.ModuleList(nn.Conv2d(i, o, 3, padding=1) for i, o in pairwise((c, *channels)))
+        self.pool = MaxPool(2)
+        self.to_code = nn.Sequential(nn.Flatten(), nn.Linear(math.prod(small), n_codes))
+        self.from_code = nn.Sequential(nn.Linear(n_codes, math.prod(small)), nn.ReLU(), nn.Unflatten(1, small))
+        upward = list(pairwise((*reversed(channels), c)))
+        if unpool == "transposed":
+            self.deconvolutions = nn.ModuleList(nn.ConvTranspose2d(i, o, 4, stride=2, padding=1) for i, o in upward)
+        else:
+            self.unpooling = Unpool(2, mode=unpool)
+            self.deconvolutions = nn.ModuleList(nn.Conv2d(i, o, 3, padding=1) for i, o in upward)
         self.output_bias = nn.Parameter(torch.zeros(c, h, w))
         self._start(mean)
 
     def _start(self, mean: Tensor) -> None:
         """As `start_he`: He weights, a small output layer, and the mean image as its bias."""
-        layers = [m for m in self.modules() if isinstance(m, (nn.Conv2d, nn.Linear))]
+        layers = [m for m in self.modules() if isinstance(m, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear))]
         for layer in layers:
             nn.init.zeros_(layer.bias)
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
@@ -221,19 +231,88 @@ class ConvAutoencoder(nn.Module):
 
     def encode(self, x: Tensor) -> Tensor:
         """Codes `(n, n_codes)` of images `(n, c, h, w)`."""
+        return self.encode_with_positions(x)[0]
+
+    def encode_with_positions(self, x: Tensor) -> tuple[Tensor, list[Positions]]:
+        """Codes `(n, n_codes)`, and the positions of each pooling, in the order of the way down."""
         if x.ndim != 4 or tuple(x.shape[1:]) != self.image_shape:
             raise ValueError(f"This model takes (n, *{self.image_shape}) images; it was given {tuple(x.shape)}.")
-        return self.encoder(x)
+        positions = []
+        for convolution in self.convolutions:
+            x, places = self.pool(torch.relu(convolution(x)))
+            positions.append(places)
+        return self.to_code(x), positions
 
-    def decode(self, z: Tensor) -> Tensor:
-        """Images `(n, c, h, w)` of codes `(n, n_codes)`."""
+    def decode(self, z: Tensor, positions: Sequence[Positions] | None = None) -> Tensor:
+        """Images `(n, c, h, w)` of codes `(n, n_codes)`; with unpool="positions" also of the poolings' positions."""
         if z.ndim != 2 or z.shape[1] != self.n_codes:
             raise ValueError(f"This model decodes codes of shape (n, {self.n_codes}); it was given {tuple(z.shape)}.")
-        return torch.sigmoid(self.decoder(z) + self.output_bias)
+        if self.unpool == "positions" and (positions is None or len(positions) != len(self.convolutions)):
+            raise ValueError(
+                f"unpool='positions' decodes a code together with the positions of {len(self.convolutions)} poolings "
+                f"(encode_with_positions); from a code alone, as in generation, unpool='repeat' can."
+            )
+        x = self.from_code(z)
+        n_stages = len(self.deconvolutions)
+        for stage, deconvolution in enumerate(self.deconvolutions, start=1):
+            size = self.sizes[-1 - stage]
+            if self.unpool == "transposed":
+                x = cropped(deconvolution(x), size, by_less_than=2)
+            elif self.unpool == "positions":
+                x = deconvolution(self.unpooling(x, positions[-stage], size=size))
+            else:
+                x = deconvolution(self.unpooling(x, size=size))
+            if stage < n_stages:
+                x = torch.relu(x)
+        return torch.sigmoid(x + self.output_bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """Reconstructions, in the shape of x."""
-        return self.decode(self.encode(x))
+        z, positions = self.encode_with_positions(x)
+        return self.decode(z, positions if self.unpool == "positions" else None)
+
+    def n_position_bits(self) -> float:
+        """Bits of all positions of one image: what passes the code by where unpool is "positions"."""
+        cells = zip(self.convolutions, self.sizes[1:], strict=True)
+        return sum(c.out_channels * h * w * math.log2(self.pool.kernel_size**2) for c, (h, w) in cells)
+
+
+class Classifier(nn.Module):
+    """Dense layers from a flat image to one number a class: 784-1000-1000-500-10.
+
+    sizes: numbers a layer, from the image to the classes. activation: of the hidden units; the last layer gives
+    logits, as `metrics.cross_entropy` takes them. start: "he" (He et al. 2015), or "torch": uniform within
+    ±1/√n_in, the usual heuristic before 2010 (as Glorot & Bengio 2010 describe it).
+    `body` is all but the last layer, `head` the last: `body.requires_grad_(False)` trains the head alone.
+    """
+
+    def __init__(
+        self, sizes: Sequence[int], *, activation: Activation = "relu", start: Literal["he", "torch"] = "he"
+    ) -> None:
+        super().__init__()
+        sizes = _check_sizes(sizes)
+        if start not in ("he", "torch"):
+            raise ValueError(f"start is {start!r}; it must be 'he' or 'torch'.")
+        self.sizes = sizes
+        layers = [nn.Linear(n_in, n_out) for n_in, n_out in pairwise(sizes)]
+        self.body = nn.Sequential(*(m for layer in layers[:-1] for m in (layer, activation_layer(activation))))
+        self.head = layers[-1]
+        if start == "he":
+            start_he(layers, [], mean=0.0, sigmoid=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits `(n, n_classes)` of `(n, …)` images."""
+        if x.ndim < 2 or x.shape[1:].numel() != self.sizes[0]:
+            raise ValueError(f"This model takes (n, …) images with {self.sizes[0]} numbers each; it was given "
+                             f"{tuple(x.shape)}.")  # fmt: skip
+        return self.head(self.body(x.flatten(1)))
+
+
+def activation_layer(activation: Activation) -> nn.Module:
+    """The module of that name; ValueError for another."""
+    if activation not in ("relu", "sigmoid"):
+        raise ValueError(f"activation is {activation!r}; it must be 'relu' or 'sigmoid'.")
+    return nn.ReLU() if activation == "relu" else nn.Sigmoid()
 
 
 def start_he(down: Sequence[nn.Linear], up: Sequence[nn.Module], *, mean: Tensor | float, sigmoid: bool) -> None:
@@ -247,6 +326,8 @@ def start_he(down: Sequence[nn.Linear], up: Sequence[nn.Module], *, mean: Tensor
         nn.init.zeros_(layer.bias)
         if isinstance(layer, nn.Linear):
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+    if not up:
+        return
     output = up[-1]
     with torch.no_grad():
         if isinstance(output, nn.Linear):
@@ -284,6 +365,11 @@ def decode_all(model: nn.Module, z: Tensor) -> Tensor:
 
 def reconstruct(model: nn.Module, x: Tensor) -> Tensor:
     """Reconstructions of a whole set, on the CPU, in the shape of x; as `encode_all`."""
+    return _in_batches(model, model, x)
+
+
+def predict_logits(model: nn.Module, x: Tensor) -> Tensor:
+    """A classifier's logits `(n, n_classes)` of a whole set, on the CPU; as `encode_all`."""
     return _in_batches(model, model, x)
 
 

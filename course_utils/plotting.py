@@ -217,3 +217,37 @@ def plot_band(
     (line,) = ax.plot(x, mean, marker=marker, label=label)
     ax.fill_between(x, mean - half_width, mean + half_width, color=line.get_color(), alpha=0.2, linewidth=0)
     return ax
+
+
+def plot_shapes(shapes: Mapping[str, Sequence[int]], *, ax: Axes | None = None) -> Axes:
+    """A net as the shapes of what flows through it, left to right: planes as staggered squares, codes as a column.
+
+    shapes: name → `(c, h, w)` or `(n_codes,)`, in the order of the net. Sides are to scale; of many channels ten are
+    drawn. Written under each: its name, its shape, and how many numbers that are.
+    """
+    if ax is None:
+        _, ax = plt.subplots(figsize=(max(6, 1.25 * len(shapes)), 2.6))
+    largest = max(max(shape[-2:]) for shape in shapes.values() if len(shape) == 3)
+    x = 0.0
+    for name, shape in shapes.items():
+        shape = tuple(shape)
+        if len(shape) == 3:
+            n_drawn, step = min(shape[0], 10), 0.045
+            width, height = shape[2] / largest, shape[1] / largest
+            corners = [(x + i * step, (n_drawn - 1 - i) * step) for i in range(n_drawn)]
+        else:
+            n_drawn, step, width, height, corners = 1, 0.0, 0.06, 0.9, [(x, 0.0)]
+        colour = COLOURS[1] if len(shape) == 1 else COLOURS[0]
+        for left, above in corners:
+            bottom = above - height / 2
+            ax.add_patch(plt.Rectangle((left, bottom), width, height, facecolor=to_rgb(colour), alpha=0.25, zorder=2))
+            ax.add_patch(plt.Rectangle((left, bottom), width, height, fill=False, edgecolor=colour, lw=0.7, zorder=2))
+        extent = width + (n_drawn - 1) * step
+        numbers = "×".join(map(str, shape)) + (f"\n{math.prod(shape):,} numbers" if len(shape) == 3 else "\nnumbers")
+        ax.text(x + extent / 2, -0.68, f"{name}\n{numbers}", ha="center", va="top", fontsize=8.5)
+        slot = max(extent, 0.62)
+        x += slot + 0.42
+    ax.set(xlim=(-0.3, x - 0.2), ylim=(-1.25, 1.0))
+    ax.set_aspect("equal")
+    ax.set_axis_off()
+    return ax

@@ -7,6 +7,7 @@ import os
 import time
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,6 +26,11 @@ from course_utils.settings import settings
 Data = Tensor | tuple[Tensor, Tensor] | Dataset | DataLoader
 Loss = Callable[[Tensor, Tensor], Tensor]
 MIN_STEPS_FOR_A_CYCLE = 10
+# Fused: one pass over all parameters, where the default takes a dozen; on a CPU the memory is the bottleneck.
+OPTIMIZERS = {
+    "adam": partial(torch.optim.Adam, fused=True),
+    "sgd": partial(torch.optim.SGD, momentum=0.9, fused=True),
+}
 
 
 class TrainingError(RuntimeError):
@@ -79,9 +85,10 @@ class TensorBatches:
 
 
 class Trainer:
-    """Trains a model with Adam: as an auto-encoder, where the image is its own target, or with targets.
+    """Trains a model: as an auto-encoder, where the image is its own target, or with targets.
 
-    loss: `loss(output, target)` → scalar tensor, a mean over the batch. lr: the learning rate; with
+    loss: `loss(output, target)` → scalar tensor, a mean over the batch. optimizer: "adam", or "sgd" with momentum 0.9;
+    parameters that are frozen (requires_grad is False) keep their bytes. lr: the learning rate; with
     `schedule="one-cycle"` its peak, after 30 % of the steps of a call of `fit` (Smith & Topin 2017).
     corrupt: `corrupt(x, generator)` → noisy x; the target stays clean (Vincent et al. 2008): fresh noise every training
     step, the same noise at every evaluation. supervised: data are pairs (x, target); otherwise a target is ignored.
@@ -94,6 +101,7 @@ class Trainer:
 
     def __init__(
         self, model: nn.Module, *, loss: Loss = sse_per_image, lr: float = 1e-3,
+        optimizer: Literal["adam", "sgd"] = "adam",
         schedule: Literal["one-cycle", "constant"] = "one-cycle", batch_size: int = 250,
         corrupt: Corruption | None = None, supervised: bool = False,
         value_range: tuple[float, float] | None = (0.0, 1.0), device: torch.device | str | None = None, seed: int = 0,
@@ -112,8 +120,10 @@ class Trainer:
         self.checkpoint = Path(checkpoint) if checkpoint is not None else None
         if self.checkpoint is not None:  # now, not after an epoch
             self.checkpoint.parent.mkdir(parents=True, exist_ok=True)
-        # Fused: one pass over all parameters, where the default takes a dozen; on a CPU the memory is the bottleneck.
-        self.optimizer = torch.optim.Adam(model.parameters(), lr=self.lr, fused=True)
+        if optimizer not in OPTIMIZERS:
+            raise TrainingError(f"optimizer is {optimizer!r}; it must be 'adam' or 'sgd'.")
+        self.optimizer_name = optimizer
+        self.optimizer = OPTIMIZERS[optimizer](model.parameters(), lr=self.lr)
         self.scheduler: OneCycleLR | None = None
         self.generator = torch.Generator().manual_seed(self.seed)
         self.history = History()
@@ -132,6 +142,11 @@ class Trainer:
         """
         if n_epochs < 1:
             raise TrainingError(f"n_epochs is {n_epochs}; it must be at least 1.")
+        if not any(p.requires_grad for p in self.model.parameters()):
+            raise TrainingError(
+                "Every parameter of the model is frozen (requires_grad is False): there is nothing to train. Add a "
+                "layer that is not frozen, or call model.requires_grad_(True)."
+            )
         train = self._as_batches(train, "the training data", shuffle=True)
         if validation is not None:
             validation = self._as_batches(validation, "the validation data")
@@ -269,7 +284,10 @@ class Trainer:
         """A function of the steps done alone, so that a checkpoint need not hold it."""
         self.scheduler = None
         if self.schedule == "one-cycle" and n_steps >= MIN_STEPS_FOR_A_CYCLE:  # fewer would hardly move the weights
-            self.scheduler = OneCycleLR(self.optimizer, max_lr=self.lr, total_steps=n_steps, last_epoch=n_done - 1)
+            self.scheduler = OneCycleLR(
+                self.optimizer, max_lr=self.lr, total_steps=n_steps, last_epoch=n_done - 1,
+                cycle_momentum=self.optimizer_name == "adam",
+            )  # fmt: skip
         else:
             for group in self.optimizer.param_groups:
                 group["lr"] = self.lr
@@ -278,12 +296,14 @@ class Trainer:
         """What a checkpoint must agree in to be continued."""
         x = train.x if isinstance(train, TensorBatches) else None
         return {
-            "lr": self.lr, "schedule": self.schedule, "batch_size": self.batch_size, "seed": self.seed,
+            "optimizer": self.optimizer_name, "lr": self.lr, "schedule": self.schedule,
+            "batch_size": self.batch_size, "seed": self.seed,
             "loss": _name(self.loss), "corrupt": _name(self.corrupt), "supervised": self.supervised,
             "training samples": len(train.dataset) if x is None else len(x),
             "training data's mean": None if x is None else f"{x.mean():.6g}",
             "parameters": {name: list(p.shape) for name, p in self.model.state_dict().items()},
             "layers": [_name(module) for module in self.model.modules()],
+            "frozen parameters": [name for name, p in self.model.named_parameters() if not p.requires_grad],
         }  # fmt: skip
 
     def _save_checkpoint(self, train: TensorBatches | DataLoader) -> None:

@@ -11,6 +11,8 @@ from course_utils.metrics import (
     Precision,
     bce_nats_per_image,
     count_parameters,
+    cross_entropy,
+    error_percent,
     mse_per_pixel,
     nats_per_word,
     paired_difference,
@@ -136,6 +138,98 @@ def test_nobody_guesses_better_than_by_the_documents_own_frequencies():
 def test_counts_may_be_whole_numbers():
     guess, counts = torch.log_softmax(torch.randn(2, 3), dim=1), torch.tensor([[3, 1, 0], [0, 0, 5]])
     assert nats_per_word(guess, counts).item() == pytest.approx(nats_per_word(guess, 1.0 * counts).item())
+
+
+# ----------------------------------------------------------------------------------------------------------- classes
+
+LOGITS = torch.tensor([[2.0, 1.0, 0.0], [0.0, 0.0, math.log(2)], [-1.0, 5.0, 5.5], [3.0, 0.0, 1.0]])
+
+
+def test_cross_entropy_by_hand():
+    e = math.e
+    nats = [-math.log(e**2 / (e**2 + e + 1)), math.log(4), -math.log(e**5 / (e**-1 + e**5 + e**5.5))]
+    assert cross_entropy(LOGITS[:3], torch.tensor([0, 1, 1])).item() == pytest.approx(sum(nats) / 3)
+    assert cross_entropy(LOGITS[1:2], torch.tensor([2])).item() == pytest.approx(math.log(2))
+
+
+@pytest.mark.parametrize("n_classes", [1, 2, 10])
+def test_a_classifier_that_knows_nothing_has_the_logarithm_of_the_classes_in_nats(n_classes):
+    labels = torch.arange(n_classes)
+    for level in (0.0, -3.0, 1e4):
+        assert cross_entropy(torch.full((n_classes, n_classes), level), labels).item() == pytest.approx(
+            math.log(n_classes)
+        )
+
+
+def test_cross_entropy_of_logits_far_out_is_finite():
+    sure = 1e4 * torch.eye(3)
+    assert cross_entropy(sure, torch.tensor([0, 1, 2])).item() == 0
+    assert cross_entropy(sure, torch.tensor([1, 2, 0])).item() == 1e4
+
+
+def test_the_gradient_of_the_cross_entropy_is_what_the_softmax_has_too_much_of():
+    logits, labels = torch.randn(5, 3, dtype=torch.float64, requires_grad=True), torch.tensor([0, 2, 1, 1, 0])
+    loss = cross_entropy(logits, labels)
+    assert loss.shape == ()
+    loss.backward()
+    torch.testing.assert_close(logits.grad, (torch.softmax(logits, dim=1) - torch.eye(3).double()[labels]).detach() / 5)
+    assert torch.autograd.gradcheck(lambda logits: cross_entropy(logits, labels), (logits,))
+
+
+@pytest.mark.parametrize(
+    ("labels", "percent"), [([0, 2, 2, 0], 0), ([1, 2, 2, 0], 25), ([1, 0, 2, 0], 50), ([1, 0, 0, 0], 75),
+                            ([2, 1, 1, 1], 100)],
+)  # fmt: skip
+def test_percent_of_errors_by_hand(labels, percent):
+    error = error_percent(LOGITS, torch.tensor(labels))
+    assert isinstance(error, float)
+    assert error == percent
+
+
+def test_percents_of_errors_are_exact_for_a_large_set():
+    logits = torch.tensor([[1.0, 0.0]]).expand(60_000, 2)
+    assert error_percent(logits, (torch.arange(60_000) < 1_234).long()) == pytest.approx(100 * 1_234 / 60_000, abs=1e-9)
+
+
+every_class_metric = pytest.mark.parametrize("metric", [cross_entropy, error_percent])
+
+
+@every_class_metric
+@pytest.mark.parametrize(
+    ("labels", "complaint"),
+    [
+        ([0, 1, 2, 3], "labels go from 0 to 3; the classes are 0 to 2. Check n_classes"),
+        ([0, 1, 2, -1], "labels go from -1 to 2; the classes are 0 to 2"),
+        ([0, 1, 2, -100], "labels go from -100 to 2"),  # which torch leaves out without a word
+        ([0.0, 1.0, 2.0, 0.0], r"torch\.int64; they are torch\.float32"),
+        ([0, 1, 2], r"labels \(n,\), not \(4, 3\) and \(3,\)"),
+        ([[0], [1], [2], [0]], r"not \(4, 3\) and \(4, 1\)"),
+        ([[0, 0, 1]] * 4, r"not \(4, 3\) and \(4, 3\)"),
+    ],
+)
+def test_labels_that_do_not_fit_the_classes_are_refused(metric, labels, complaint):
+    with pytest.raises(ValueError, match=complaint):
+        metric(LOGITS, torch.tensor(labels))
+
+
+@every_class_metric
+@pytest.mark.parametrize("shape", [(4,), (4, 3, 1), ()])
+def test_what_is_no_row_of_logits_a_sample_is_refused(metric, shape):
+    with pytest.raises(ValueError, match=r"logits must be \(n, n_classes\)"):
+        metric(torch.rand(shape), torch.zeros(4).long())
+
+
+@every_class_metric
+def test_classes_of_an_empty_batch_are_refused(metric):
+    with pytest.raises(ValueError, match="nothing to compare"):
+        metric(torch.rand(0, 3), torch.zeros(0).long())
+
+
+@every_class_metric
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int32, torch.bool, torch.float32])
+def test_labels_of_another_type_are_refused_with_the_cure(metric, dtype):
+    with pytest.raises(ValueError, match=rf"{dtype} \(labels\.long\(\)\)"):
+        metric(LOGITS, torch.tensor([0, 1, 1, 0]).to(dtype))
 
 
 # -------------------------------------------------------------------------------------------------- principal angles

@@ -1,5 +1,6 @@
 import copy
 from dataclasses import dataclass
+from functools import partial
 
 import pytest
 import torch
@@ -7,15 +8,24 @@ from torch import Tensor, nn
 
 from course_utils import models
 from course_utils.data import ImageData
-from course_utils.layers import TiedLinear
-from course_utils.metrics import count_parameters, nats_per_word, principal_angles_deg, sse_per_image
+from course_utils.layers import Positions, TiedLinear
+from course_utils.metrics import (
+    count_parameters,
+    cross_entropy,
+    error_percent,
+    nats_per_word,
+    principal_angles_deg,
+    sse_per_image,
+)
 from course_utils.models import (
     BinaryAutoencoder,
+    Classifier,
     ConvAutoencoder,
     DeepAutoencoder,
     DenseAutoencoder,
     LinearAutoencoder,
     TextAutoencoder,
+    activation_layer,
     decode_all,
     encode_all,
     reconstruct,
@@ -91,16 +101,20 @@ def test_a_batch_without_images_has_no_codes(make):
         (lambda: TextAutoencoder((24, 5), idf=torch.rand(23)), "idf has 23 numbers; the vocabulary has 24 words"),
         (lambda: TextAutoencoder((24, 5), word_counts=torch.rand(23)), r"each of the 24 words.*\(23,\)"),
         (lambda: TextAutoencoder((24, 5), word_counts=torch.zeros(24)), "not all of them 0"),
-        (lambda: ConvAutoencoder((1, 30, 32), 5), "2 poolings, .* multiples of 4; the images are 30×32"),
-        (lambda: ConvAutoencoder((1, 32, 28), 5, channels=(2, 2, 2)), "3 poolings, .* of 8; the images are 32×28"),
+        (lambda: ConvAutoencoder((1, 2, 8), 5), "2 poolings leave nothing of 2×8 images; use fewer channels"),
+        (lambda: ConvAutoencoder((1, 8, 1), 5, channels=(2,)), "1 poolings leave nothing of 8×1 images"),
+        (lambda: ConvAutoencoder((1, 32, 4), 5, channels=(2, 2, 2)), "3 poolings leave nothing of 32×4 images"),
+        (lambda: ConvAutoencoder((1, 8, 8), 5, unpool="nearest"), "'nearest'; .* 'repeat', 'positions' or 'transp"),
         (lambda: ConvAutoencoder((1, 8, 8), 0), r"at least 1: image_shape \(1, 8, 8\), n_codes 0"),
         (lambda: ConvAutoencoder((0, 8, 8), 5), r"at least 1: image_shape \(0, 8, 8\), n_codes 5"),
         (lambda: ConvAutoencoder((1, 8, 8), 5, channels=(2, 0)), "Sizes must be at least 1"),
         (lambda: ConvAutoencoder((1, 8, 8), 5, channels=()), "channels is empty"),
-        pytest.param(
-            lambda: ConvAutoencoder((1, 8, 8), 5, mean=torch.rand(1, 4, 4)),
-            "mean",
-        ),
+        (lambda: ConvAutoencoder((1, 8, 8), 5, mean=torch.rand(1, 4, 4)), r"mean has shape \(1, 4, 4\); .* 1×8×8"),
+        (lambda: Classifier((24,)), r"sizes must name .*, not \(24,\)"),
+        (lambda: Classifier((24, 0, 5)), r"at least 1 unit; sizes are \(24, 0, 5\)"),
+        (lambda: Classifier((24, 6, 5), start="zero"), "start is 'zero'; it must be 'he' or 'torch'"),
+        (lambda: Classifier((24, 6, 5), activation="tanh"), "activation is 'tanh'; it must be 'relu' or 'sigmoid'"),
+        (lambda: activation_layer("linear"), "activation is 'linear'"),
     ],
 )
 def test_a_model_that_cannot_be_built_is_refused_with_the_reason(make, complaint):
@@ -376,11 +390,15 @@ def bit_net() -> BinaryAutoencoder:
     return BinaryAutoencoder((30, 12, 4), tied=True)
 
 
-def conv_net() -> ConvAutoencoder:
-    return ConvAutoencoder((3, 8, 12), 4, channels=(5, 7), mean=torch.rand(3, 8, 12))
+def conv_net(image_shape: tuple[int, int, int] = (3, 8, 12), unpool: str = "repeat") -> ConvAutoencoder:
+    return ConvAutoencoder(image_shape, 4, channels=(5, 7), unpool=unpool, mean=torch.rand(image_shape))
 
 
-KINDS = {"text": (text_net, (30,)), "bits": (bit_net, (30,)), "convolution": (conv_net, (3, 8, 12))}
+UNPOOLS = ["repeat", "positions", "transposed"]
+every_unpool = pytest.mark.parametrize("unpool", UNPOOLS)
+KINDS = {"text": (text_net, (30,)), "bits": (bit_net, (30,)), "convolution": (conv_net, (3, 8, 12))} | {
+    f"convolution, odd, {unpool}": (partial(conv_net, (3, 7, 13), unpool), (3, 7, 13)) for unpool in UNPOOLS
+}
 every_kind = pytest.mark.parametrize(("make", "shape"), KINDS.values(), ids=KINDS.keys())
 
 
@@ -417,7 +435,8 @@ def test_a_whole_set_of_any_kind_is_the_direct_call(monkeypatch, make, shape):
     model, x = make().eval(), torch.rand(9, *shape)
     torch.testing.assert_close(encode_all(model, x), model.encode(x).detach())
     torch.testing.assert_close(reconstruct(model, x), model(x).detach())
-    torch.testing.assert_close(decode_all(model, model.encode(x)), model.decode(model.encode(x)).detach())
+    if getattr(model, "unpool", None) != "positions":  # which cannot decode a code alone
+        torch.testing.assert_close(decode_all(model, model.encode(x)), model.decode(model.encode(x)).detach())
 
 
 def test_what_a_text_net_says_are_logarithms_of_probabilities():
@@ -495,16 +514,161 @@ def test_bits_are_booleans_without_noise_and_decode_takes_them(monkeypatch):
     assert model.decode(bits.float()).shape == (20, 30)
 
 
-@pytest.mark.parametrize("image_shape", [(1, 8, 8), (3, 8, 12), (1, 4, 20)])
+# Whole cells at every pooling, cells cut off at some of them, and the smallest images that leave something to pool.
+IMAGE_SHAPES = [(1, 28, 28), (3, 32, 32), (1, 4, 20), (3, 7, 13), (1, 9, 8), (2, 5, 31), (1, 3, 3)]
+
+
+@every_unpool
+@pytest.mark.parametrize("image_shape", IMAGE_SHAPES, ids=str)
 @pytest.mark.parametrize("channels", [(3,), (4, 2)])
-def test_images_pass_the_convolutions_in_their_shape(image_shape, channels):
-    model, x = ConvAutoencoder(image_shape, 5, channels=channels), torch.rand(6, *image_shape)
-    z = model.encode(x)
+def test_images_pass_the_convolutions_in_their_shape(unpool, image_shape, channels):
+    model, x = ConvAutoencoder(image_shape, 5, channels=channels, unpool=unpool), torch.rand(6, *image_shape)
+    z, positions = model.encode_with_positions(x)
     assert z.shape == (6, 5)
-    assert model(x).shape == model.decode(z).shape == x.shape
-    torch.testing.assert_close(model(x), model.decode(z))
+    assert torch.equal(model.encode(x), z)
+    assert model(x).shape == model.decode(z, positions).shape == x.shape
+    torch.testing.assert_close(model(x), model.decode(z, positions))
     assert 0 <= model(x).min() <= model(x).max() <= 1
     assert model.encode(x[:0]).shape == (0, 5)
+    assert model(x[:0]).shape == (0, *image_shape)
+    if unpool != "positions":
+        torch.testing.assert_close(model.decode(z), model(x))
+
+
+@every_unpool
+@pytest.mark.parametrize(
+    ("image_shape", "channels", "sizes"),
+    [
+        ((1, 28, 28), (2, 3), [(28, 28), (14, 14), (7, 7)]),
+        ((3, 32, 32), (2, 3, 4), [(32, 32), (16, 16), (8, 8), (4, 4)]),
+        ((1, 28, 28), (2, 3, 4), [(28, 28), (14, 14), (7, 7), (4, 4)]),
+        ((1, 7, 13), (2, 3), [(7, 13), (4, 7), (2, 4)]),
+    ],
+)
+def test_sizes_are_rounded_up_on_the_way_down_and_restored_on_the_way_up(unpool, image_shape, channels, sizes):
+    model, x = ConvAutoencoder(image_shape, 5, channels=channels, unpool=unpool), torch.rand(2, *image_shape)
+    assert model.sizes == sizes
+    seen, up = [], []
+    model.to_code.register_forward_pre_hook(lambda layer, inputs: seen.append(inputs[0].shape))
+    for layer in model.deconvolutions:
+        layer.register_forward_pre_hook(lambda layer, inputs: up.append(tuple(inputs[0].shape[-2:])))
+    _, positions = model.encode_with_positions(x)
+    model(x)
+    assert seen[0] == (2, channels[-1], *sizes[-1])
+    assert [places.size for places in positions] == sizes[:-1]
+    assert [tuple(places.indices.shape) for places in positions] == [
+        (2, c, *size) for c, size in zip(channels, sizes[1:], strict=True)
+    ]
+    # A transposed convolution enlarges what goes in; the others see it after the unpooling.
+    assert up == (sizes[:0:-1] if unpool == "transposed" else sizes[-2::-1])
+
+
+def test_the_way_up_is_by_hand_what_each_mode_says():
+    """One pooling, and a convolution that lets through what it is given."""
+    z, x = torch.rand(2, 4), torch.rand(2, 1, 3, 4)
+    for unpool in UNPOOLS:
+        model = ConvAutoencoder((1, 3, 4), 4, channels=(1,), unpool=unpool)
+        (conv,) = model.deconvolutions
+        kernel = conv.weight.detach().clone()
+        torch.manual_seed(1)
+        with torch.no_grad():
+            conv.weight.zero_()
+            if unpool == "transposed":
+                conv.weight.copy_(kernel)
+            else:
+                conv.weight[0, 0, 1, 1] = 1
+        small, (places,) = model.from_code(z), model.encode_with_positions(x)[1]
+        if unpool == "repeat":
+            way_up = small[..., torch.arange(3)[:, None] // 2, torch.arange(4) // 2]
+        elif unpool == "positions":
+            way_up = nn.functional.max_unpool2d(small, places.indices, 2, output_size=(3, 4))
+        else:
+            way_up = nn.functional.conv_transpose2d(small, kernel, stride=2, padding=1)[..., :3, :]
+        torch.testing.assert_close(model.decode(z, [places]), torch.sigmoid(way_up + model.output_bias))
+
+
+def test_positions_pass_the_code_by():
+    """Of one code, other positions make another image; where none are used, they make no difference."""
+    x = torch.rand(2, 1, 8, 8)
+    for unpool in UNPOOLS:
+        model = ConvAutoencoder((1, 8, 8), 4, unpool=unpool)
+        z, positions = model.encode_with_positions(x)
+        others = [places.shuffled(torch.Generator().manual_seed(0)) for places in positions]
+        assert torch.equal(model.decode(z, positions), model.decode(z, others)) == (unpool != "positions")
+
+
+@pytest.mark.parametrize("n_positions", [None, 0, 1, 3])
+def test_a_code_without_the_positions_of_each_pooling_is_refused_with_the_way_out(n_positions):
+    model = conv_net(unpool="positions")
+    z, positions = model.encode_with_positions(torch.rand(6, 3, 8, 12))
+    given = None if n_positions is None else [*positions, positions[0]][:n_positions]
+    with pytest.raises(ValueError, match=r"positions of 2 poolings \(encode_with_positions\); .* unpool='repeat' can"):
+        model.decode(z, given)
+    with pytest.raises(ValueError, match="positions of 2 poolings"):
+        decode_all(model, z)
+
+
+def positions_of(model: ConvAutoencoder, n: int) -> list[Positions]:
+    return model.encode_with_positions(torch.rand(n, *model.image_shape))[1]
+
+
+@pytest.mark.parametrize(
+    "of_another",
+    [
+        lambda model: positions_of(model, 5),
+        lambda model: positions_of(model, 6)[::-1],
+        lambda model: positions_of(conv_net((3, 12, 8)), 6),
+        lambda model: [places[:1] for places in positions_of(model, 6)],
+    ],
+    ids=["another batch", "wrong order", "another model", "one image"],
+)
+def test_positions_of_another_batch_or_model_are_refused(of_another):
+    model = conv_net(unpool="positions")
+    with pytest.raises(ValueError, match="positions of another pooling or batch"):
+        model.decode(torch.rand(6, 4), of_another(model))
+
+
+def test_positions_of_images_of_another_size_with_as_many_cells_are_refused():
+    model, other = conv_net((3, 7, 7), "positions"), conv_net((3, 8, 8), "positions")
+    with pytest.raises(ValueError, match="size"):
+        model.decode(torch.rand(6, 4), positions_of(other, 6))
+
+
+@every_unpool
+@pytest.mark.parametrize(
+    ("image_shape", "channels", "n_bits"),
+    [
+        ((1, 28, 28), (8, 16), 2 * (8 * 14 * 14 + 16 * 7 * 7)),
+        ((3, 32, 32), (4,), 2 * 4 * 16 * 16),
+        ((1, 7, 13), (2, 3), 2 * (2 * 4 * 7 + 3 * 2 * 4)),
+    ],
+)
+def test_positions_have_two_bits_for_each_cell_of_each_pooling(unpool, image_shape, channels, n_bits):
+    model = ConvAutoencoder(image_shape, 5, channels=channels, unpool=unpool)
+    assert model.n_position_bits() == pytest.approx(n_bits)
+
+
+def test_the_bits_of_positions_can_be_had_of_a_model_of_another_precision():
+    assert conv_net().double().n_position_bits() == conv_net().n_position_bits()
+
+
+@every_unpool
+@pytest.mark.parametrize("image_shape", [(1, 28, 28), (3, 15, 17)])
+def test_training_lowers_the_error_whatever_the_way_up(unpool, image_shape):
+    x = smooth_images(60, image_shape)
+    model = ConvAutoencoder(image_shape, 4, unpool=unpool, mean=x.mean(dim=0))
+    trainer = Trainer(model, batch_size=10, lr=1e-2)
+    before = trainer.evaluate(x)
+    trainer.fit(x, n_epochs=12)
+    assert trainer.evaluate(x) < 0.7 * before
+
+
+def smooth_images(n: int, image_shape: tuple[int, int, int]) -> Tensor:
+    """Images of a slope, which a few codes can hold."""
+    c, h, w = image_shape
+    down, right = torch.rand(2, n, c, 1, 1)
+    rows, columns = torch.linspace(-1, 1, h)[:, None], torch.linspace(-1, 1, w)
+    return torch.sigmoid(4 * (2 * down - 1) * rows + 4 * (2 * right - 1) * columns)
 
 
 @pytest.mark.parametrize("shape", [(6, 1, 8, 8), (6, 3, 12, 8), (6, 3, 8, 13), (3, 8, 12), (6, 288)])
@@ -522,12 +686,13 @@ def test_convolutions_refuse_codes_of_another_size_with_both_sizes(shape):
     assert str(shape) in str(refusal.value)
 
 
-def test_convolutions_start_at_the_mean_image(digits):
+@every_unpool
+def test_convolutions_start_at_the_mean_image(digits, unpool):
     mean, x = digits.train_images.mean(dim=0), digits.test_images[:200]
 
     def distance(mean_given: Tensor | float) -> float:
         return sse_per_image(
-            reconstruct(ConvAutoencoder((1, 28, 28), 30, mean=mean_given), x), mean.expand_as(x)
+            reconstruct(ConvAutoencoder((1, 28, 28), 30, mean=mean_given, unpool=unpool), x), mean.expand_as(x)
         ).item()
 
     assert distance(mean) < 5  # the digits themselves are 52 from it
@@ -538,7 +703,94 @@ def test_what_convolutions_see_moves_with_the_image():
     model = ConvAutoencoder((1, 16, 16), 4, channels=(6, 3))
     x = torch.zeros(1, 1, 16, 16)
     x[..., 4:8, 4:8] = torch.rand(4, 4)
-    before_code = model.encoder[:-2]
-    seen, seen_moved = before_code(x), before_code(x.roll((4, 4), dims=(2, 3)))
+    before_code = []
+    model.to_code.register_forward_pre_hook(lambda layers, inputs: before_code.append(inputs[0]))
+    for image in (x, x.roll((4, 4), dims=(2, 3))):
+        model.encode(image)
+    seen, seen_moved = before_code
     torch.testing.assert_close(seen.roll((1, 1), dims=(2, 3))[..., 1:, 1:], seen_moved[..., 1:, 1:])
     assert not torch.allclose(seen, seen_moved)
+
+
+# -------------------------------------------------------------------------------------------------------- classifiers
+
+
+@pytest.mark.parametrize("sizes", [(24, 3), (24, 7, 3), (24, 11, 7, 5, 3)])
+@pytest.mark.parametrize("shape", [(24,), (1, 4, 6), (4, 6)])
+def test_a_classifier_has_a_number_for_each_class_of_images_of_any_shape(sizes, shape):
+    model, x = Classifier(sizes), torch.rand(9, *shape)
+    assert model.sizes == sizes
+    assert model(x).shape == (9, 3)
+    assert torch.equal(model(x), model(x.flatten(1)))
+    assert model(x[:0]).shape == (0, 3)
+
+
+@pytest.mark.parametrize("activation", ["relu", "sigmoid"])
+@pytest.mark.parametrize("start", ["he", "torch"])
+def test_a_classifier_is_its_layers_by_hand_and_gives_logits(activation, start):
+    model, x = Classifier([24, 11, 7, 3], activation=activation, start=start), torch.rand(9, 24)
+    linears = [layer for layer in model.body if isinstance(layer, nn.Linear)]
+    h = x
+    for layer in linears:
+        h = getattr(torch, activation)(h @ layer.weight.T + layer.bias)
+    logits = h @ model.head.weight.T + model.head.bias
+    torch.testing.assert_close(model(x), logits)
+    assert logits.min() < 0 or logits.max() > 1  # neither probabilities nor squashed
+    assert [layer.out_features for layer in (*linears, model.head)] == [11, 7, 3]
+
+
+def test_the_chapters_classifier_has_as_many_parameters_as_one_counts():
+    weights, biases = 784 * 1000 + 1000 * 1000 + 1000 * 500 + 500 * 10, 1000 + 1000 + 500 + 10
+    assert count_parameters(Classifier((784, 1000, 1000, 500, 10))) == weights + biases
+
+
+def test_a_classifier_starts_as_he_or_as_torch_does():
+    sizes = (300, 400, 200, 100)
+    he, default = (Classifier(sizes, start=start) for start in ("he", "torch"))
+    for model in (he, default):
+        for layer, n_in in zip((*model.body[::2], model.head), sizes, strict=False):
+            bound, std = n_in**-0.5, layer.weight.std().item()
+            if model is he:
+                assert std == pytest.approx((2 / n_in) ** 0.5, rel=0.03)
+                assert not layer.bias.any()
+            else:
+                assert std == pytest.approx(bound / 3**0.5, rel=0.03)
+                assert layer.weight.abs().max() <= bound
+                assert layer.bias.any()
+
+
+@pytest.mark.parametrize("shape", [(9, 23), (9, 1), (24,), (24, 9), (9, 2, 24)])
+def test_a_classifier_refuses_images_of_another_size_with_both_sizes(shape):
+    with pytest.raises(ValueError, match=r"takes \(n, …\) images with 24 numbers each") as refusal:
+        Classifier((24, 7, 3))(torch.rand(shape))
+    assert str(shape) in str(refusal.value)
+
+
+def two_classes(n: int = 100) -> tuple[Tensor, Tensor]:
+    """Images of 24 numbers, of which the first or the second half is the brighter."""
+    x, labels = torch.rand(n, 2, 12), torch.randint(2, (n,))
+    x[torch.arange(n), labels] *= 0.5
+    return x.flatten(1), labels
+
+
+def in_bytes(module: nn.Module) -> list[bytes]:
+    return [parameter.detach().numpy().tobytes() for parameter in module.parameters()]
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+def test_a_classifier_learns_with_its_body_or_with_the_body_frozen_by_the_head_alone(frozen, optimizer):
+    model, (x, labels) = Classifier((24, 30, 20, 2)), two_classes()
+    model.body.requires_grad_(not frozen)
+    body, head, before = in_bytes(model.body), in_bytes(model.head), error_percent(model(x), labels)
+    options = {"lr": 1e-2, "batch_size": 20, "optimizer": optimizer}
+    Trainer(model, loss=cross_entropy, supervised=True, **options).fit((x, labels), n_epochs=20)
+    assert error_percent(model(x), labels) < min(25, before)
+    for name, then, now in (("body", body, in_bytes(model.body)), ("head", head, in_bytes(model.head))):
+        same = [a == b for a, b in zip(then, now, strict=True)]
+        assert same == [frozen and name == "body"] * len(same), name
+
+
+def test_an_activation_is_found_by_its_name():
+    assert isinstance(activation_layer("relu"), nn.ReLU)
+    assert isinstance(activation_layer("sigmoid"), nn.Sigmoid)

@@ -223,6 +223,88 @@ def test_a_constant_learning_rate_is_constant():
     assert trainer(lr=0.1, schedule="constant").fit(images(), n_epochs=3)["lr"] == [0.1] * 3
 
 
+# --------------------------------------------------------------------------------------------- optimizer, frozen layers
+
+OPTIMIZERS = ["adam", "sgd"]
+every_optimizer = pytest.mark.parametrize("optimizer", OPTIMIZERS)
+
+
+def test_sgd_moves_the_weights_by_the_sum_of_past_gradients_of_which_a_tenth_fades_at_each_step():
+    net, lr = nn.Linear(6, 6), 0.01
+    weights = [p.detach().clone().requires_grad_() for p in net.parameters()]
+    velocities = [torch.zeros_like(w) for w in weights]
+    one = trainer(net, optimizer="sgd", lr=lr, schedule="constant", batch_size=20)
+    for _ in range(4):  # all images are one batch, so the order does not matter
+        one.fit(images(), n_epochs=1)
+        gradients = torch.autograd.grad(sse_per_image(F.linear(images(), *weights), images()), weights)
+        with torch.no_grad():
+            for weight, velocity, gradient in zip(weights, velocities, gradients, strict=True):
+                velocity.mul_(0.9).add_(gradient)
+                weight.sub_(lr * velocity)
+        for parameter, weight in zip(net.parameters(), weights, strict=True):
+            torch.testing.assert_close(parameter, weight)
+
+
+def test_adam_is_what_is_taken_where_none_is_named():
+    runs = [trainer(**options) for options in ({}, {"optimizer": "adam"}, {"optimizer": "sgd"})]
+    for one in runs:
+        one.fit(images(), n_epochs=3)
+    assert_same_run(*runs[:2])
+    assert runs[0].history["train_loss"] != runs[2].history["train_loss"]
+    assert [one.optimizer_name for one in runs] == ["adam", "adam", "sgd"]
+
+
+@every_optimizer
+@pytest.mark.parametrize("schedule", ["one-cycle", "constant"])
+def test_the_loss_falls_with_either_optimizer(optimizer, schedule):
+    lr = {"adam": 1e-2, "sgd": 1e-1}[optimizer]
+    history = trainer(optimizer=optimizer, schedule=schedule, lr=lr).fit(images(), n_epochs=30)
+    assert history["train_loss"][-1] < 0.9 * history["train_loss"][0]
+
+
+def in_bytes(net: nn.Module) -> dict[str, bytes]:
+    return {name: p.detach().numpy().tobytes() for name, p in net.named_parameters()}
+
+
+@every_optimizer
+@pytest.mark.parametrize("schedule", ["one-cycle", "constant"])
+@pytest.mark.parametrize("trained_before", [False, True])
+def test_what_is_frozen_keeps_its_bytes_and_the_rest_moves(optimizer, schedule, trained_before):
+    one = trainer(optimizer=optimizer, schedule=schedule)
+    if trained_before:  # the optimizer remembers gradients of what is frozen now
+        one.fit(images(), n_epochs=3)
+    one.model.encoder[0].requires_grad_(False)
+    one.model.decoder[0].weight.requires_grad_(False)
+    before = in_bytes(one.model)
+    one.fit(images(), n_epochs=5)
+    same = {name for name, now in in_bytes(one.model).items() if now == before[name]}
+    assert same == {"encoder.0.weight", "encoder.0.bias", "decoder.0.weight"}
+
+
+@every_optimizer
+def test_a_model_of_which_all_is_frozen_is_refused_with_the_cure_and_can_be_evaluated(optimizer):
+    one = trainer(model().requires_grad_(False), optimizer=optimizer)
+    before = in_bytes(one.model)
+    with pytest.raises(TrainingError, match=r"Every parameter .* is frozen .*not frozen, or .*requires_grad_\(True\)"):
+        one.fit(images(), n_epochs=1)
+    assert len(one.history) == 0
+    assert in_bytes(one.model) == before
+    assert one.evaluate(images()) > 0
+    one.model.requires_grad_(True)
+    assert len(one.fit(images(), n_epochs=1)) == 1
+
+
+def test_a_checkpoint_of_a_run_with_frozen_layers_is_not_continued_without(tmp_path):
+    def half_frozen() -> nn.Module:
+        net = model()
+        net.encoder.requires_grad_(False)
+        return net
+
+    script(tmp_path / "run.pt", make=half_frozen)
+    with pytest.raises(TrainingError, match="another set-up"):
+        script(tmp_path / "run.pt")
+
+
 # -------------------------------------------------------------------------------------------------------------- data
 
 
@@ -458,9 +540,10 @@ def test_a_learning_rate_that_is_far_too_large_is_reported():
 
 @pytest.mark.parametrize(
     "options",
-    [{"lr": 0}, {"lr": -1e-3}, {"lr": math.nan}, {"batch_size": 0}, {"batch_size": -1}, {"schedule": "cosine"}],
+    [{"lr": 0}, {"lr": -1e-3}, {"lr": math.nan}, {"batch_size": 0}, {"batch_size": -1}, {"schedule": "cosine"},
+     {"optimizer": "adagrad"}, {"optimizer": "SGD"}],
     ids=str,
-)
+)  # fmt: skip
 def test_options_that_cannot_be_are_refused(options):
     (name,) = options
     with pytest.raises(TrainingError, match=name):
@@ -553,6 +636,8 @@ def model_with_dropout() -> nn.Module:
 SCRIPTS = {
     "plain": {},
     "constant": {"schedule": "constant"},
+    "sgd": {"optimizer": "sgd"},
+    "sgd, constant": {"optimizer": "sgd", "schedule": "constant"},
     "noise": {"corrupt": noise},
     "dropout": {"make": model_with_dropout},
     "dataset": {"of": TensorDataset},
@@ -709,6 +794,7 @@ def test_a_damaged_byte_anywhere_is_refused_or_does_no_harm(tmp_path):
         ({"batch_size": 10}, "batch_size was 8, now it is 10"),
         ({"seed": 1}, "seed was 0, now it is 1"),
         ({"schedule": "constant"}, "schedule was one-cycle"),
+        ({"optimizer": "sgd"}, "optimizer was adam, now it is sgd"),
         ({"loss": mse_per_pixel}, "loss was sse_per_image, now it is mse_per_pixel"),
         ({"of": lambda x: x[:19]}, "training samples was 20, now it is 19"),
         ({"make": lambda: model((6, 3, 2))}, "parameters"),

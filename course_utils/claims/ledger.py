@@ -5,9 +5,12 @@ from __future__ import annotations
 import html
 import statistics
 from dataclasses import dataclass
+from functools import partial
 
+from course_utils.claims import convolution_experiments as convolution
 from course_utils.claims import experiments as run
 from course_utils.claims import image_experiments as images
+from course_utils.claims import pretraining_experiments as pretraining
 from course_utils.claims import text_experiments as texts
 from course_utils.claims.measuring import Claim, Result, half_width_95, judge, load_results
 from course_utils.settings import settings
@@ -15,6 +18,7 @@ from course_utils.settings import settings
 HS06 = "Hinton & Salakhutdinov, Science 313:504 (2006), Fig. 2B"
 SAME_RUN = "measured in the same run"
 SSE = "SSE per image"
+ERROR, CHECKERBOARD = "test error, %", "% of the variance"
 P10, P100 = "precision at 10", "precision at 100"
 
 # `reproduced` leaves out what holds by so little that a notebook's single seed may contradict it.
@@ -233,6 +237,160 @@ _ROWS = [
         sentence="On clothes, too, searching by code is better than by pixels.",
         quantity="convolutional code of 30 numbers, against pixels, on Fashion-MNIST", unit=P10,
         relation=">", source=SAME_RUN, measure=images.code_against_pixels_fashion, only_on="full",
+    ),
+    Claim(
+        id="wide-layer-copies", system="S13",
+        sentence="A layer wider than its input can copy it; hiding half of the input keeps it from that.",
+        quantity="784-1000-784: dependence of a restored pixel on the same pixel, plain against de-noising",
+        unit="% of the squared derivatives", relation=">", source=SAME_RUN, measure=pretraining.copying,
+    ),
+    Claim(
+        id="fine-tuning-beats-frozen", system="S13",
+        sentence="After the pre-training, back-propagation tunes all layers (fine-tuning).",
+        quantity="1,000 labels, de-noising stack: all layers tuned, against the head alone", unit=ERROR,
+        relation="<", source=SAME_RUN, measure=pretraining.frozen_against_fine_tuned,
+    ),
+    Claim(
+        id="pretraining-rescues-sigmoids", system="S14",
+        sentence="A deep net needed pre-training (sigmoids, gradient descent, small random weights).",
+        quantity="100 labels: test error from a random start − after plain pre-training", unit="points",
+        relation=">", reference=10.0, source="this course's bound", measure=pretraining.sigmoid_gain,
+    ),
+    Claim(
+        id="plain-pretraining-helps-relus", system="S14",
+        sentence="With few labels pre-training still helps today's net (ReLU, He, Adam): plain stages.",
+        quantity="100 labels: plain pre-training, against a random start", unit=ERROR,
+        relation="<", source=SAME_RUN, measure=pretraining.plain_gain,
+    ),
+    Claim(
+        id="denoising-pretraining-helps-relus", system="S14",
+        sentence="With few labels pre-training still helps today's net: de-noising stages.",
+        quantity="100 labels: test error from a random start − after de-noising pre-training", unit="points",
+        relation=">", reference=2.0, source="this course's bound", measure=pretraining.denoising_gain,
+    ),
+    Claim(
+        id="denoising-beats-plain-stages", system="S14",
+        sentence="De-noising stages help more than plain ones.",
+        quantity="100 labels: de-noising pre-training, against plain", unit=ERROR,
+        relation="<", source=SAME_RUN, measure=pretraining.denoising_against_plain,
+    ),
+    Claim(
+        id="denoising-beats-equal-compute", system="S14",
+        sentence="It is the unlabelled data that help, not the additional training.",
+        quantity="100 labels: de-noising pre-training, against as many multiplications spent on the labels", unit=ERROR,
+        relation="<", source=SAME_RUN, measure=pretraining.denoising_against_equal_compute,
+    ),
+    Claim(
+        id="not-needed-with-all-labels", system="S14",
+        sentence="Today, with labels for all, pre-training is hardly needed.",
+        quantity="all labels: test error from a random start − after de-noising pre-training", unit="points",
+        relation="≈", reference=0.0, tolerance=0.5, source="no difference", measure=pretraining.gain_with_all_labels,
+    ),
+    Claim(
+        id="mnist-error-random-start", system="S14",
+        sentence="784-1000-1000-500-10 needs no pre-training for a low error.",
+        quantity="test error with 60,000 labels, from a random start", unit=ERROR,
+        relation="<", reference=1.4, source="784-500-500-2000-10 in 2006: 1.6 from a random start, 1.2 pre-trained",
+        measure=partial(pretraining.lowest_error, "no"), only_on="full",
+    ),
+    Claim(
+        id="mnist-error-pretrained", system="S14",
+        sentence="784-1000-1000-500-10 has a low error after pre-training.",
+        quantity="test error with 60,000 labels, de-noising pre-training", unit=ERROR,
+        relation="<", reference=1.4, source="784-500-500-2000-10 in 2006: 1.6 from a random start, 1.2 pre-trained",
+        measure=partial(pretraining.lowest_error, "de-noising"), only_on="full",
+    ),
+    Claim(
+        id="basic-plain-stages", system="S14",
+        sentence="With 10,000 training images, three plain stages have the published error.",
+        quantity="test error with 10,000 training images, plain pre-training on the same", unit=ERROR,
+        relation="<", reference=3.46, source="Vincent et al., JMLR 11 (2010), SAE-3 on “basic”",
+        measure=partial(pretraining.basic_like, "plain"), only_on="full",
+    ),
+    Claim(
+        id="basic-denoising-stages", system="S14",
+        sentence="With 10,000 training images, three de-noising stages have the published error.",
+        quantity="test error with 10,000 training images, de-noising pre-training on the same", unit=ERROR,
+        relation="<", reference=2.84, source="Vincent et al., JMLR 11 (2010), SDAE-3 on “basic”",
+        measure=partial(pretraining.basic_like, "de-noising"), only_on="full",
+    ),
+    Claim(
+        id="conv-beats-dense", system="S15",
+        sentence="At an equal code size the CNN auto-encoder restores better than the dense one.",
+        quantity="code of 30: CNN, against 784-1000-500-250-30", unit=SSE,
+        relation="<", source=SAME_RUN, measure=convolution.conv_against_dense,
+    ),
+    Claim(
+        id="conv-beats-dense-of-its-size", system="S15",
+        sentence="At an equal code size and number of parameters the CNN auto-encoder restores better.",
+        quantity="code of 30: CNN, against a dense net with as many parameters", unit=SSE,
+        relation="<", source=SAME_RUN, measure=convolution.conv_against_dense_of_its_size,
+    ),
+    Claim(
+        id="transposed-as-good-as-repeat", system="S15",
+        sentence="Transposed convolutions restore as well as unpooling and convolving.",
+        quantity="code of 30: transposed convolutions, against repeating and convolving", unit=SSE,
+        relation="≈", tolerance=1.0, source=SAME_RUN, measure=convolution.transposed_against_repeat,
+    ),
+    Claim(
+        id="positions-outweigh-the-code", system="S16",
+        sentence="The positions are a side channel: they hold more than the code.",
+        quantity="bits of the positions of one image, against 30 numbers of 32 bits", unit="bits",
+        relation=">", source="30 × 32 bits", measure=convolution.bits_of_positions, seeded=False,
+    ),
+    Claim(
+        id="positions-lower-the-error", system="S16",
+        sentence="Unpooling with positions restores better than repeating the values.",
+        quantity="code of 30: unpooling with positions, against repeating", unit=SSE,
+        relation="<", source=SAME_RUN, measure=convolution.positions_against_repeat,
+    ),
+    Claim(
+        id="swapped-positions-hurt", system="S16",
+        sentence="With another image's positions the decoder fails.",
+        quantity="positions of another image, against the right ones", unit=SSE,
+        relation=">", source=SAME_RUN, measure=convolution.swapped_positions,
+    ),
+    Claim(
+        id="shuffled-positions-hurt", system="S16",
+        sentence="With positions at random the decoder fails: it cannot generate.",
+        quantity="shuffled positions, against the right ones", unit=SSE,
+        relation=">", source=SAME_RUN, measure=convolution.shuffled_positions,
+    ),
+    Claim(
+        id="positions-beat-the-code", system="S16",
+        sentence="The positions alone restore more of the image than the code alone.",
+        quantity="right positions with an average code, against the right code with another image's positions",
+        unit=SSE, relation="<", source=SAME_RUN, measure=convolution.positions_without_code,
+    ),
+    Claim(
+        id="deconvolution-is-convolution", system="S17",
+        sentence="Deconvolution is convolution: pad with zeros, and convolve with the kernel reversed.",
+        quantity="largest difference to overlapping sums, and to torch's, in 200 random settings", unit="absolute",
+        relation="<", reference=1e-4, source="float32", measure=convolution.deconvolution_against_convolution,
+    ),
+    Claim(
+        id="deconvolution-is-the-transpose", system="S17",
+        sentence="Deconvolution is the transpose of convolution: <conv(x), y> = <x, deconv(y)>.",
+        quantity="largest difference of the two, 100 random x and y", unit="% of |conv(x)|·|y|",
+        relation="<", reference=1e-6, source="float64", measure=convolution.transpose_identity,
+    ),
+    Claim(
+        id="deconvolution-is-no-inverse", system="S17",
+        sentence="Deconvolution does not undo the convolution.",
+        quantity="digits, missed by deconv(conv(x)) at its best scale, a random 3×3 kernel", unit="% of the squares",
+        relation=">", reference=1.0, source="an inverse: 0", measure=convolution.not_the_inverse,
+    ),
+    Claim(
+        id="checkerboard-at-start", system="S17",
+        sentence="A transposed convolution whose stride does not divide its kernel starts with a checkerboard.",
+        quantity="enlarged digits, untrained: transposed 3×3, stride 2, against repeat and convolve", unit=CHECKERBOARD,
+        relation=">", source=SAME_RUN, measure=convolution.checkerboard_at_start,
+    ),
+    Claim(
+        id="checkerboard-after-training", system="S17",
+        sentence="The checkerboard stays after training.",
+        quantity="enlarged digits, trained: transposed 3×3, stride 2, against repeat and convolve", unit=CHECKERBOARD,
+        relation=">", source=SAME_RUN, measure=convolution.checkerboard_after_training,
     ),
 ]  # fmt: skip
 CLAIMS: dict[str, Claim] = {row.id: row for row in _ROWS}

@@ -332,6 +332,24 @@ def _files_by_class(root: Path, name_if_flat: str) -> dict[str, list[Path]]:
     return {name: found for name, found in files.items() if found}
 
 
+def labelled_subset(labels: Tensor, n: int, *, seed: int) -> Tensor:
+    """Indices `(n,)` of a label budget: n samples drawn at random, from each class in proportion to its size.
+
+    labels: `(n_all,)` whole numbers. Raises DataError for a budget larger than the data, or smaller than the classes.
+    """
+    n_classes = len(labels.unique())
+    if not n_classes <= n <= len(labels):
+        raise DataError(f"A budget of {n} labels cannot be drawn from {len(labels)} samples of {n_classes} classes; it "
+                        f"must be from {n_classes} to {len(labels)}.")  # fmt: skip
+    order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
+    by_class = [order[labels[order] == c] for c in labels.unique()]
+    # Any first part of this order has each class in proportion: a sample's place within its class, as a share.
+    share = torch.cat([(torch.arange(len(members)) + 0.5) / len(members) for members in by_class])
+    first = torch.cat([torch.arange(len(members)) == 0 for members in by_class])  # no class goes without
+    chosen = torch.where(first, -1.0, share).argsort(stable=True)[:n]
+    return torch.cat(by_class)[chosen]
+
+
 def _split_by_class(
     files: dict[str, list[Path]], test_share: float, rng: np.random.Generator
 ) -> dict[str, dict[str, list[Path]]]:

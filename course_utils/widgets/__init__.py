@@ -5,11 +5,14 @@ instead of 150, so that a slider feels like a slider.
 """
 
 from course_utils.widgets.base import LiveFigure
+from course_utils.widgets.convolution import DeconvolutionStepper, PositionsExplorer, UnpoolingStepper
 from course_utils.widgets.pointer import DrawingPad, PictureChooser
+from course_utils.widgets.pretraining import LabelBudgetExplorer, PretrainingStepper
 from course_utils.widgets.restoring import CodeSizeExplorer, PCAExplorer, WalkExplorer
 from course_utils.widgets.search import ImageSearchExplorer, TextSearchExplorer
 
 __all__ = [
-    "CodeSizeExplorer", "DrawingPad", "ImageSearchExplorer", "LiveFigure", "PCAExplorer", "PictureChooser",
-    "TextSearchExplorer", "WalkExplorer",
+    "CodeSizeExplorer", "DeconvolutionStepper", "DrawingPad", "ImageSearchExplorer", "LabelBudgetExplorer",
+    "LiveFigure", "PCAExplorer", "PictureChooser", "PositionsExplorer", "PretrainingStepper", "TextSearchExplorer",
+    "UnpoolingStepper", "WalkExplorer",
 ]  # fmt: skip
