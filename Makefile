@@ -39,14 +39,16 @@ test: $(INSTALLED_DEV) ## everything: ruff, unit and browser tests, every notebo
 
 check: $(INSTALLED_DEV) ## the fast part of it: ruff, unit tests, stored outputs fresh
 	@$(MAKE) --no-print-directory lint
-	$(PY) -m pytest -m "not browser" $(ARGS)
+	OMP_NUM_THREADS=1 $(PY) -m pytest -m "not browser" -n 2 --dist loadfile $(ARGS)
 
 lint: $(INSTALLED_DEV)
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 
+# Two processes with a thread each are faster than one with two; the browser's latency wants the machine for itself.
 unit: $(INSTALLED_DEV)
-	$(PY) -m pytest $(ARGS)
+	@status=0; OMP_NUM_THREADS=1 $(PY) -m pytest -m "not browser" -n 2 --dist loadfile $(ARGS) || [ $$? = 5 ] || status=1; \
+	  $(PY) -m pytest -m browser $(ARGS) || [ $$? = 5 ] || status=1; exit $$status  # 5: ARGS choose none of these
 
 notebooks: $(INSTALLED_DEV)
 	$(STEADY) $(PY) -m pytest -p no:cacheprovider --nbval-lax --nbval-cell-timeout=600 --durations=5 $(NOTEBOOKS)

@@ -94,6 +94,19 @@ def checkerboard_percent(images: Tensor) -> float:
     return 100 * (between / within).mean().item()
 
 
+def derivatives_by_pixel(model: torch.nn.Module, images: Tensor, pixels: Tensor) -> Tensor:
+    """How much restored pixels depend on every pixel of the image: rows of the model's Jacobian, `(n, k, n_features)`.
+
+    model: flat images `(n, n_features)` → reconstructions of that shape; images: `(n, …)`; pixels: `(k,)` places of
+    the flat reconstruction.
+    """
+
+    def restored(image: Tensor) -> Tensor:
+        return model(image[None])[0, pixels]
+
+    return torch.func.vmap(torch.func.jacrev(restored))(images.flatten(1))
+
+
 def principal_angles_deg(a: Tensor | np.ndarray, b: Tensor | np.ndarray) -> np.ndarray:
     """Angles between two subspaces in degrees, largest first: 0 where they share a direction, 90 where orthogonal.
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from course_utils.layers import MaxPool, Positions, TiedLinear, Unpool, cropped
 
 Activation = Literal["relu", "sigmoid"]
+Start = Literal["he", "torch"]
 BATCH_SIZE = 1_000  # for passes without a gradient: bounds the memory, and larger is no faster
 
 
@@ -212,15 +213,19 @@ class ConvAutoencoder(nn.Module):
         self.from_code = nn.Sequential(nn.Linear(n_codes, math.prod(small)), nn.ReLU(), nn.Unflatten(1, small))
         upward = list(pairwise((*reversed(channels), c)))
         if unpool == "transposed":
-            self.deconvolutions = nn.ModuleList(nn.ConvTranspose2d(i, o, 4, stride=2, padding=1) for i, o in upward)
+            self.up_layers = nn.ModuleList(nn.ConvTranspose2d(i, o, 4, stride=2, padding=1) for i, o in upward)
         else:
             self.unpooling = Unpool(2, mode=unpool)
-            self.deconvolutions = nn.ModuleList(nn.Conv2d(i, o, 3, padding=1) for i, o in upward)
+            self.up_layers = nn.ModuleList(nn.Conv2d(i, o, 3, padding=1) for i, o in upward)
         self.output_bias = nn.Parameter(torch.zeros(c, h, w))
         self._start(mean)
 
     def _start(self, mean: Tensor) -> None:
-        """As `start_he`: He weights, a small output layer, and the mean image as its bias."""
+        """As `start_he`: He weights, a small output layer, and the mean image as its bias.
+
+        (Of a transposed convolution torch counts out_channels · 4² numbers as a unit's inputs, where it has
+        in_channels · 2²: here both are within a factor of 4.)
+        """
         layers = [m for m in self.modules() if isinstance(m, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear))]
         for layer in layers:
             nn.init.zeros_(layer.bias)
@@ -253,15 +258,15 @@ class ConvAutoencoder(nn.Module):
                 f"(encode_with_positions); from a code alone, as in generation, unpool='repeat' can."
             )
         x = self.from_code(z)
-        n_stages = len(self.deconvolutions)
-        for stage, deconvolution in enumerate(self.deconvolutions, start=1):
+        n_stages = len(self.up_layers)
+        for stage, layer in enumerate(self.up_layers, start=1):
             size = self.sizes[-1 - stage]
             if self.unpool == "transposed":
-                x = cropped(deconvolution(x), size, by_less_than=2)
+                x = cropped(layer(x), size, by_less_than=2)
             elif self.unpool == "positions":
-                x = deconvolution(self.unpooling(x, positions[-stage], size=size))
+                x = layer(self.unpooling(x, positions[-stage], size=size))
             else:
-                x = deconvolution(self.unpooling(x, size=size))
+                x = layer(self.unpooling(x, size=size))
             if stage < n_stages:
                 x = torch.relu(x)
         return torch.sigmoid(x + self.output_bias)
@@ -286,9 +291,7 @@ class Classifier(nn.Module):
     `body` is all but the last layer, `head` the last: `body.requires_grad_(False)` trains the head alone.
     """
 
-    def __init__(
-        self, sizes: Sequence[int], *, activation: Activation = "relu", start: Literal["he", "torch"] = "he"
-    ) -> None:
+    def __init__(self, sizes: Sequence[int], *, activation: Activation = "relu", start: Start = "he") -> None:
         super().__init__()
         sizes = _check_sizes(sizes)
         if start not in ("he", "torch"):
@@ -298,7 +301,7 @@ class Classifier(nn.Module):
         self.body = nn.Sequential(*(m for layer in layers[:-1] for m in (layer, activation_layer(activation))))
         self.head = layers[-1]
         if start == "he":
-            start_he(layers, [], mean=0.0, sigmoid=False)
+            start_he(layers)
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits `(n, n_classes)` of `(n, …)` images."""
@@ -315,12 +318,15 @@ def activation_layer(activation: Activation) -> nn.Module:
     return nn.ReLU() if activation == "relu" else nn.Sigmoid()
 
 
-def start_he(down: Sequence[nn.Linear], up: Sequence[nn.Module], *, mean: Tensor | float, sigmoid: bool) -> None:
+def start_he(
+    down: Sequence[nn.Linear], up: Sequence[nn.Module] = (), *, mean: Tensor | float = 0.5, sigmoid: bool = True
+) -> None:  # fmt: skip
     """Starting values in place: He weights, biases 0, a small output layer whose bias is the mean image.
 
     He weights keep the size of the signal from layer to layer, so that gradients reach the first one. A small output
     layer and the mean as its bias put the first reconstruction at the mean image: the net starts where a bad start
-    gets stuck. Tied layers share `down`'s weights, so only their biases are set.
+    gets stuck. Tied layers share `down`'s weights, so only their biases are set. Without `up`, a classifier, all
+    layers are started alike.
     """
     for layer in (*down, *up):
         nn.init.zeros_(layer.bias)

@@ -245,7 +245,7 @@ def plot_shapes(shapes: Mapping[str, Sequence[int]], *, ax: Axes | None = None) 
         extent = width + (n_drawn - 1) * step
         numbers = "×".join(map(str, shape)) + (f"\n{math.prod(shape):,} numbers" if len(shape) == 3 else "\nnumbers")
         ax.text(x + extent / 2, -0.68, f"{name}\n{numbers}", ha="center", va="top", fontsize=8.5)
-        slot = max(extent, 0.62)
+        slot = max(extent, 0.78)
         x += slot + 0.42
     ax.set(xlim=(-0.3, x - 0.2), ylim=(-1.25, 1.0))
     ax.set_aspect("equal")

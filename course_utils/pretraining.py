@@ -13,7 +13,15 @@ from torch import Tensor, nn
 
 from course_utils.data import DataError
 from course_utils.layers import TiedLinear
-from course_utils.models import Activation, Classifier, DenseAutoencoder, activation_layer, encode_all, start_he
+from course_utils.models import (
+    Activation,
+    Classifier,
+    DenseAutoencoder,
+    Start,
+    activation_layer,
+    encode_all,
+    start_he,
+)
 from course_utils.training import History, Trainer, TrainingError
 
 
@@ -22,18 +30,18 @@ class LayerAutoencoder(DenseAutoencoder):
 
     activation: of the layer's units, as they will be in the finished net. output: "sigmoid" for numbers in [0, 1],
     "linear" for others. mean: `(n_in,)`, the mean of the data, where the output's bias starts. tied: the mirror image
-    has the layer's own weights, transposed (`TiedLinear`). start_scale: times He's starting weights; with a tenth of
-    them, what is learnt outweighs what was drawn.
+    has the layer's own weights, transposed (`TiedLinear`). start: of the layer, as in `Classifier`. start_scale: times
+    the starting weights; with a tenth of them, what is learnt outweighs what was drawn.
     """
 
     def __init__(
         self, n_in: int, n_out: int, *, activation: Activation, output: str, mean: Tensor, tied: bool = True,
-        start_scale: float = 1.0,
+        start: Start = "he", start_scale: float = 1.0,
     ) -> None:  # fmt: skip
         super().__init__(n_in, n_out)
         down = nn.Linear(n_in, n_out)
         up = TiedLinear(down) if tied else nn.Linear(n_out, n_in)
-        start_he([down], [up], mean=mean, sigmoid=output == "sigmoid")
+        start_he([down] if start == "he" else [], [up], mean=mean, sigmoid=output == "sigmoid")
         with torch.no_grad():
             down.weight.mul_(start_scale)
         self.encoder = nn.Sequential(down, activation_layer(activation))
@@ -51,7 +59,7 @@ class Stage:
 
     @property
     def layer(self) -> nn.Linear:
-        """The layer that is kept, and frozen; the decoder is thrown away."""
+        """The layer that is kept, and frozen. The decoder has no further use; it is here to be looked at."""
         return self.autoencoder.encoder[0]
 
 
@@ -63,24 +71,29 @@ class GreedyPretrainer:
 
     sizes: numbers a layer, from the image on. activation: of all hidden units. tied: a stage's decoder has the layer's
     weights, transposed; one with weights of its own does much of the work itself, and leaves the layer near its random
-    start. start_scale: times He's starting weights of every layer. options: of every stage's `Trainer` (lr,
-    batch_size, corrupt, callbacks, …); with `corrupt=masking(0.5)` the stages are de-noising auto-encoders, whose
-    noise falls on what goes into the stage. checkpoint: a folder, in which each stage keeps a file of its own.
+    start. start: of the layers and the head, as in `Classifier`; start_scale: times that, for the layers. options: of
+    every stage's `Trainer` (lr, batch_size, corrupt, callbacks, …); with `corrupt=masking(0.5)` the stages are
+    de-noising auto-encoders, whose noise falls on what goes into the stage. checkpoint: a folder, in which each stage
+    keeps a file of its own.
     Bengio et al., NIPS 2006; with corrupt Vincent et al., JMLR 11 (2010).
     """
 
     def __init__(
-        self, sizes: Sequence[int], *, activation: Activation = "relu", tied: bool = True, start_scale: float = 1.0,
-        seed: int = 0, checkpoint: str | Path | None = None, **options: Any,
+        self, sizes: Sequence[int], *, activation: Activation = "relu", tied: bool = True, start: Start = "he",
+        start_scale: float = 1.0, seed: int = 0, checkpoint: str | Path | None = None, **options: Any,
     ) -> None:  # fmt: skip
         if len(sizes) < 2 or min(sizes) < 1:
             raise ValueError(f"sizes must name the image's numbers and at least one layer's, such as (784, 1000, 500), "
                              f"each at least 1; they are {tuple(sizes)}.")  # fmt: skip
-        activation_layer(activation)  # an unknown one fails here, not after the data were prepared
+        activation_layer(activation)  # what is unknown fails here, not after the first stage
+        with torch.random.fork_rng(devices=[]):
+            Trainer(nn.Linear(1, 1), **options)
+        if start not in ("he", "torch"):
+            raise ValueError(f"start is {start!r}; it must be 'he' or 'torch'.")
         if not start_scale > 0:
             raise ValueError(f"start_scale is {start_scale}; it must be above 0, or nothing can be learnt.")
         self.sizes, self.activation, self.seed, self.options = tuple(sizes), activation, seed, options
-        self.tied, self.start_scale = tied, start_scale
+        self.tied, self.start, self.start_scale = tied, start, start_scale
         self.checkpoint = None if checkpoint is None else Path(checkpoint)
         self.stages: list[Stage] = []
 
@@ -110,11 +123,12 @@ class GreedyPretrainer:
         # A sigmoid's output, and a pixel, lie in [0, 1]; a ReLU's have no upper bound.
         output = "sigmoid" if number == 1 or self.activation == "sigmoid" else "linear"
         n_in, n_out = list(pairwise(self.sizes))[number - 1]
-        torch.manual_seed(self.seed + number)
-        autoencoder = LayerAutoencoder(
-            n_in, n_out, activation=self.activation, output=output, mean=data.mean(dim=0), tied=self.tied,
-            start_scale=self.start_scale,
-        )  # fmt: skip
+        with torch.random.fork_rng(devices=[]):  # the caller's random numbers stay as they are
+            torch.manual_seed(self.seed + number)
+            autoencoder = LayerAutoencoder(
+                n_in, n_out, activation=self.activation, output=output, mean=data.mean(dim=0), tied=self.tied,
+                start=self.start, start_scale=self.start_scale,
+            )  # fmt: skip
         options = {"value_range": (0.0, 1.0) if output == "sigmoid" else None} | self.options
         if self.checkpoint is not None:
             options["checkpoint"] = self.checkpoint / f"stage{number}.pt"
@@ -139,15 +153,16 @@ class GreedyPretrainer:
         return x
 
     def classifier(self, n_classes: int, *, frozen: bool = False) -> Classifier:
-        """A classifier whose body starts from the stack, with a head that starts at random.
+        """A classifier whose body starts from the stack, with a head that starts at random, the same at every call.
 
         frozen: the body stays as it is and the head alone is trained; otherwise all layers are (fine-tuning).
         The weights are copied: fine-tuning leaves the stack as it is. Raises TrainingError before all stages are done.
         """
         if len(self.stages) < self.n_stages:
             raise TrainingError(f"{len(self.stages)} of {self.n_stages} layers are trained; call fit first.")
-        torch.manual_seed(self.seed)
-        model = Classifier((*self.sizes, n_classes), activation=self.activation)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.seed)
+            model = Classifier((*self.sizes, n_classes), activation=self.activation, start=self.start)
         for layer, stage in zip(model.body[::2], self.stages, strict=True):
             layer.load_state_dict(stage.layer.state_dict())
         model.body.requires_grad_(not frozen)

@@ -83,7 +83,7 @@ def model():
     torch.manual_seed(1)
     model = ConvAutoencoder((1, 9, 8), 5, channels=(3, 4), unpool="positions")
     with torch.no_grad():  # at the start all pictures are nearly the mean
-        model.deconvolutions[-1].weight.mul_(30)
+        model.up_layers[-1].weight.mul_(30)
     return model
 
 
@@ -530,7 +530,7 @@ def test_positions_explorer_names_the_bits_beside_the_code(model, images):
     explorer = PositionsExplorer(model, images)
     n_bits = 2 * (3 * 5 * 4 + 4 * 3 * 2)
     assert n_bits == model.n_position_bits()
-    assert explorer.readout.value.endswith(f"The code has 5 numbers; the positions are {n_bits} bits more.")
+    assert explorer.readout.value.endswith(f"The code has 5 numbers; the positions are {n_bits:,.0f} bits more.")
 
 
 def test_the_smaller_error_is_bold(model, images):

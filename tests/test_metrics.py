@@ -10,8 +10,10 @@ from course_utils.metrics import (
     Estimate,
     Precision,
     bce_nats_per_image,
+    checkerboard_percent,
     count_parameters,
     cross_entropy,
+    derivatives_by_pixel,
     error_percent,
     mse_per_pixel,
     nats_per_word,
@@ -409,3 +411,47 @@ def test_pairing_tells_apart_what_intervals_of_their_own_do_not():
 def test_precisions_that_do_not_belong_together_are_not_paired(a, b, complaint):
     with pytest.raises(ValueError, match=f"Only precisions on the same queries .*{complaint}"):
         paired_difference(a, b)
+
+
+# --------------------------------------------------------------------------------------- checkerboards, derivatives
+
+
+def test_a_checkerboard_is_all_of_an_image_s_variance_and_a_slope_hardly_any():
+    rows, columns = torch.arange(8.0)[:, None], torch.arange(8.0)
+    board = ((rows + columns) % 2).expand(3, 1, 8, 8)
+    assert checkerboard_percent(board) == pytest.approx(100)
+    assert checkerboard_percent((rows % 2).expand(8, 8).expand(2, 1, 8, 8)) == pytest.approx(100)  # stripes, too
+    assert checkerboard_percent(torch.ones(1, 2, 8, 8)) == 0
+    halves = (columns >= 4).float().expand(8, 8).expand(1, 1, 8, 8)
+    assert checkerboard_percent(halves) == pytest.approx(0)
+
+
+def test_the_checkerboard_s_share_is_that_of_the_variance_between_the_four_phases():
+    images = torch.rand(4, 3, 6, 10, dtype=torch.float64)
+    phases = torch.stack([images[..., i::2, j::2].mean(dim=(2, 3)) for i in (0, 1) for j in (0, 1)])
+    expected = phases.var(dim=0, correction=0) / images.flatten(2).var(dim=2, correction=0)
+    assert checkerboard_percent(images) == pytest.approx(100 * expected.mean().item())
+
+
+def test_an_odd_last_row_and_column_are_left_out_of_the_checkerboard():
+    images = torch.rand(2, 1, 7, 9)
+    assert checkerboard_percent(images) == checkerboard_percent(images[..., :6, :8])
+
+
+@pytest.mark.parametrize("shape", [(2, 8, 8), (2, 1, 1, 8), (2, 1, 8, 1)])
+def test_what_has_no_four_phases_is_refused(shape):
+    with pytest.raises(ValueError, match=r"images must be \(n, c, h, w\) with h and w of at least 2"):
+        checkerboard_percent(torch.rand(shape))
+
+
+def test_derivatives_of_a_linear_model_are_its_weights():
+    model = torch.nn.Linear(12, 12)
+    pixels = torch.tensor([3, 7])
+    found = derivatives_by_pixel(model, torch.rand(5, 1, 3, 4), pixels)
+    assert found.shape == (5, 2, 12)
+    torch.testing.assert_close(found, model.weight[pixels].expand(5, -1, -1))
+
+
+def test_derivatives_are_taken_at_each_image():
+    found = derivatives_by_pixel(torch.sin, torch.tensor([[0.0, 1.0]]), torch.tensor([1, 0]))
+    torch.testing.assert_close(found, torch.tensor([[[0.0, np.cos(1.0)], [1.0, 0.0]]], dtype=torch.float32))

@@ -550,7 +550,7 @@ def test_sizes_are_rounded_up_on_the_way_down_and_restored_on_the_way_up(unpool,
     assert model.sizes == sizes
     seen, up = [], []
     model.to_code.register_forward_pre_hook(lambda layer, inputs: seen.append(inputs[0].shape))
-    for layer in model.deconvolutions:
+    for layer in model.up_layers:
         layer.register_forward_pre_hook(lambda layer, inputs: up.append(tuple(inputs[0].shape[-2:])))
     _, positions = model.encode_with_positions(x)
     model(x)
@@ -568,7 +568,7 @@ def test_the_way_up_is_by_hand_what_each_mode_says():
     z, x = torch.rand(2, 4), torch.rand(2, 1, 3, 4)
     for unpool in UNPOOLS:
         model = ConvAutoencoder((1, 3, 4), 4, channels=(1,), unpool=unpool)
-        (conv,) = model.deconvolutions
+        (conv,) = model.up_layers
         kernel = conv.weight.detach().clone()
         torch.manual_seed(1)
         with torch.no_grad():

@@ -21,6 +21,7 @@ from course_utils.plotting import (
     plot_codes,
     plot_history,
     plot_precision,
+    plot_shapes,
     show_images,
     show_neighbours,
     show_reconstructions,
@@ -408,3 +409,22 @@ def test_the_colours_are_told_apart():
 def test_signs_that_the_titles_use_have_a_glyph():
     ax = show_images(torch.rand(2, 1, 4, 4), title="1×28×28 · −0.15 … +0.15 → ≈ ≤ ≥ ± ° ↔ ′ ᵀ")
     assert isinstance(drawn(ax).title, Text)
+
+
+# ---------------------------------------------------------------------------------------------------- shapes of a net
+
+
+def test_shapes_of_a_net_are_drawn_in_order_to_scale_with_their_numbers():
+    ax = plot_shapes({"image": (1, 28, 28), "pooled": (4, 14, 7), "code": torch.Size([30]), "wide": (64, 7, 7)})
+    assert [text.get_text() for text in ax.texts] == [
+        "image\n1×28×28\n784 numbers",
+        "pooled\n4×14×7\n392 numbers",
+        "code\n30\nnumbers",
+        "wide\n64×7×7\n3,136 numbers",
+    ]
+    sizes = [(patch.get_width(), patch.get_height()) for patch in ax.patches if patch.get_fill()]
+    assert sizes[0] == pytest.approx((1, 1))
+    assert sizes[1:5] == [pytest.approx((0.25, 0.5))] * 4
+    assert len(sizes) == 1 + 4 + 1 + 10  # of many channels ten are drawn
+    lefts = [text.get_position()[0] for text in ax.texts]
+    assert lefts == sorted(lefts)

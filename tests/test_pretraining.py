@@ -532,3 +532,43 @@ def test_checkpoints_of_another_stack_are_refused_with_what_differs(tmp_path, ch
     trained((12, 10, 8), checkpoint=tmp_path)
     with pytest.raises(TrainingError, match=named):
         trained(**{"sizes": (12, 10, 8), "checkpoint": tmp_path} | change)
+
+
+# -------------------------------------------------------------------------------------------------------------- starts
+
+
+def test_layers_and_head_may_start_as_before_2010_within_one_over_the_root_of_their_inputs():
+    one = pretrainer((400, 300, 50), start="torch")
+    one.fit(torch.rand(20, 400), n_epochs=0)
+    model = one.classifier(10)
+    for layer in (*model.body[::2], model.head):
+        bound = layer.in_features**-0.5
+        assert 0.9 * bound < layer.weight.abs().max() <= bound
+
+
+def test_a_start_scale_multiplies_the_starting_weights_and_not_the_biases():
+    plain, small = (trained(n_epochs=0, start_scale=scale).stages[0] for scale in (1.0, 0.1))
+    torch.testing.assert_close(small.layer.weight, 0.1 * plain.layer.weight)
+    torch.testing.assert_close(small.autoencoder.decoder[0].bias, plain.autoencoder.decoder[0].bias)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "complaint"),
+    [
+        ({"start": "glorot"}, ValueError, "start is 'glorot'; it must be 'he' or 'torch'"),
+        ({"start_scale": 0.0}, ValueError, "start_scale is 0.0; it must be above 0"),
+        ({"lr": -1.0}, TrainingError, "lr must be above 0"),
+        ({"batchsize": 5}, TypeError, "batchsize"),
+    ],
+)
+def test_wrong_options_are_refused_before_the_first_stage(options, error, complaint):
+    with pytest.raises(error, match=complaint):
+        pretrainer(**options)
+
+
+def test_the_caller_s_random_numbers_are_left_alone():
+    torch.manual_seed(3)
+    expected = torch.rand(3)
+    torch.manual_seed(3)
+    trained().classifier(4)
+    assert torch.equal(torch.rand(3), expected)

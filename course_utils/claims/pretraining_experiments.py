@@ -14,8 +14,8 @@ from course_utils.claims.experiments import digits, images
 from course_utils.claims.measuring import Measurement
 from course_utils.corruption import masking
 from course_utils.data import ImageData, labelled_subset
-from course_utils.metrics import cross_entropy, error_percent
-from course_utils.models import Classifier, predict_logits
+from course_utils.metrics import cross_entropy, derivatives_by_pixel, error_percent
+from course_utils.models import Activation, Classifier, Start, predict_logits
 from course_utils.pretraining import GreedyPretrainer, LayerAutoencoder
 from course_utils.settings import Settings
 from course_utils.training import Trainer
@@ -43,14 +43,20 @@ def batch_size(n: int) -> int:
 
 @cache
 def stack(
-    name: str, seed: int, *, activation: str = "relu", noisy: bool = False, n_images: int = 0
+    name: str,
+    seed: int,
+    *,
+    noisy: bool = False,
+    n_images: int = 0,
+    activation: Activation = "relu",
+    start: Start = "he",
 ) -> GreedyPretrainer:
     """784-1000-1000-500, pre-trained without labels.
 
     noisy: with half of what goes into each stage hidden; n_images: on the first so many, 0 for all.
     """
     options = {"corrupt": masking(MASKED)} if noisy else {}
-    return new_stack(name, seed, n_images=n_images, activation=activation, **options)
+    return new_stack(name, seed, n_images=n_images, activation=activation, start=start, **options)
 
 
 def new_stack(
@@ -110,7 +116,7 @@ def error(name: str, start: str, n_labels: int, seed: int, era: str = "2015") ->
             model = Classifier((*SIZES, N_CLASSES), **built)
         else:
             noisy = start.startswith("de-noising")
-            pretrained = stack(name, seed, activation=built["activation"], noisy=noisy)
+            pretrained = stack(name, seed, noisy=noisy, **built)
             model = pretrained.classifier(N_CLASSES, frozen=start.endswith("frozen"))
         drawn = labelled_subset(data.train_labels, n_labels, seed=N_DRAWS * seed + draw)
         # A head alone is a convex problem: it bears, and in so few steps needs, a larger learning rate.
@@ -125,8 +131,7 @@ def error(name: str, start: str, n_labels: int, seed: int, era: str = "2015") ->
 def identity_percent(layer: LayerAutoencoder, x: torch.Tensor) -> float:
     """Of the squared derivatives of a restored pixel by all pixels, % by the same pixel: middle 12×12, mean of x."""
     middle = torch.arange(784).view(28, 28)[8:20, 8:20].flatten()
-    jacobians = torch.func.vmap(torch.func.jacrev(lambda image: layer(image[None])[0, middle]))(x.flatten(1))
-    squares = jacobians.square()  # (n, 144, 784)
+    squares = derivatives_by_pixel(layer, x, middle).square()  # (n, 144, 784)
     return 100 * (squares[:, range(len(middle)), middle] / squares.sum(dim=2)).mean().item()
 
 

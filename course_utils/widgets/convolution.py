@@ -78,7 +78,7 @@ def _outline(text: str, height: float) -> Path:
 
 def _board(width: float, height: float) -> tuple[Figure, Axes]:
     """A figure that is one plane, in units of cells, (0, 0) at its top left."""
-    figure = Figure(figsize=(9.6, 9.6 * height / width), dpi=90)
+    figure = Figure(figsize=(9.6, 9.6 * height / width), dpi=90, layout="none")
     ax = figure.add_axes((0, 0, 1, 1))
     ax.set(xlim=(0, width), ylim=(height, 0))
     ax.set_axis_off()
@@ -435,7 +435,7 @@ class PositionsExplorer(LiveFigure):
 
     def _draw(self, shape: tuple[int, int]) -> tuple[Figure, list[Any]]:
         width, height = 864, 196
-        figure = Figure(figsize=(width / 90, height / 90), dpi=90)
+        figure = Figure(figsize=(width / 90, height / 90), dpi=90, layout="none")
         size, top, gap = 104, 46, 8
         words_end = 2 * (size + gap) + 80
         lefts = [0, size + gap, *(words_end + 4 + i * (size + gap) for i in range(len(self.DECODED)))]
@@ -478,7 +478,7 @@ class PositionsExplorer(LiveFigure):
         return (
             f"code of A, SSE against A: with its own positions <b>{right:.2f}</b>, with B's <b>{swapped:.2f}</b>, with "
             f"shuffled ones <b>{shuffled:.2f}</b>. The code has {self._codes.shape[1]} numbers; the positions are "
-            f"{self._bits:.0f} bits more."
+            f"{self._bits:,.0f} bits more."
         )
 
     @property

@@ -190,7 +190,7 @@ class PretrainingStepper(LiveFigure):
         self.next.on_click(lambda _: self._go_to(self.step.value + 1))
         self.again.on_click(lambda _: self._go_to(0))
 
-        figure = Figure(figsize=(9.6, 3.4), dpi=90)
+        figure = Figure(figsize=(9.6, 3.4), dpi=90, layout="none")
         self._net = _Net(figure, (*pretrainer.sizes, n_classes))
         self._panels = self._draw_panels(figure)
         super().__init__(figure, (self.next, self.again, self.step), (*self._net.artists, *self._panels.values()))
@@ -430,6 +430,7 @@ class LabelBudgetExplorer(LiveFigure):
         ax.set_yticks(range(n), list(self._starts))
         ax.set(ylim=(n - 0.4, -0.6), xlabel="test error in %")
         ax.tick_params(axis="y", length=0)
+        ax.grid(visible=False)  # its lines would run through the numbers
         ax.spines[["top", "right"]].set_visible(False)
         ax.xaxis.set_major_locator(MaxNLocator(5))
 
