@@ -33,6 +33,8 @@ FIGURES = {
     "02_reconstructions.png": ("02_deep_autoencoder", "show-both-rows"),
     "03_two_maps.png": ("03_text_retrieval", "plot-maps"),
     "04_clean_and_shifted.png": ("04_image_search", "plot-clean-and-shifted"),
+    "05_label_budgets.png": ("05_pretraining", "plot-sweep"),
+    "06_positions.png": ("06_cnn_autoencoder", "show-swapped"),
 }
 
 

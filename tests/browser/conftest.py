@@ -39,7 +39,7 @@ CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-sta
 FLAGS = ("--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync")  # fmt: skip
 WINDOW = {"width": 1366, "height": 900}  # a laptop's
-RUN_ALL_MS, NEW_PICTURE_MS = 300_000, 10_000
+RUN_ALL_MS, NEW_PICTURE_MS = 600_000, 10_000
 
 LATENCIES = pytest.StashKey[dict[str, list[float]]]()
 SKIPPED = pytest.StashKey[str]()
@@ -216,6 +216,18 @@ class WidgetView:
     def dropdown(self, description: str) -> Locator:
         return self.box.locator(".widget-dropdown").filter(has=self._label(description)).locator("select")
 
+    def button(self, description: str) -> Locator:
+        return self.box.locator(f"button:text-is({json.dumps(description, ensure_ascii=False)})")
+
+    @property
+    def number_fields(self) -> list[NumberField]:
+        """The fields that numbers are typed into, in order."""
+        return [NumberField(self, box) for box in self.box.locator('input[type="number"]').all()]
+
+    @property
+    def player(self) -> Player:
+        return Player(self.box.locator(".widget-play button"))
+
     def _label(self, description: str) -> Locator:
         return self.page.locator(f".widget-label:text-is({json.dumps(description, ensure_ascii=False)})")
 
@@ -278,6 +290,10 @@ class WidgetView:
         name = ", ".join(filter(None, (self._notebook.name, self._class_name, kind)))
         self._notebook.latencies.setdefault(name, []).append(milliseconds)
         return milliseconds
+
+    def click(self, description: str) -> float:
+        """Click on a button; the milliseconds until the new picture was there."""
+        return self.timed(self.button(description).click, event="click", kind=description)
 
     def type(self, description: str, text: str) -> list[float]:
         """Type into a field key by key, behind what is there; the milliseconds from each key to the new answer.
@@ -361,6 +377,41 @@ class Slider:
         mouse.up()
 
 
+class NumberField:
+    """A field for one number; what is typed counts with Enter."""
+
+    def __init__(self, widget: WidgetView, box: Locator) -> None:
+        self._widget, self.box = widget, box
+
+    @property
+    def value(self) -> str:
+        return self.box.input_value()
+
+    def write(self, text: str) -> None:
+        """Overwrite what is there."""
+        keyboard = self._widget.page.keyboard
+        self.box.focus()
+        keyboard.press("ControlOrMeta+a")
+        keyboard.type(text)
+        keyboard.press("Enter")
+
+    def type(self, text: str) -> float:
+        """The same with another number; the milliseconds from Enter to the new picture."""
+        return self._widget.timed(lambda: self.write(text), event="change", kind="typing")
+
+    def press(self, key: str) -> float:
+        self.box.focus()
+        keyboard = self._widget.page.keyboard
+        return self._widget.timed(lambda: keyboard.press(key), event="change", kind="arrow in a field")
+
+
+class Player:
+    """The buttons that let a slider run."""
+
+    def __init__(self, buttons: Locator) -> None:
+        self.play_or_pause, self.stop = buttons.nth(0), buttons.nth(1)
+
+
 class Column(NamedTuple):
     """What one method found, as it is shown: the words beside its name, and a line each."""
 
@@ -426,7 +477,7 @@ class Pad:
         return times
 
     def clear(self) -> None:
-        self._widget.box.locator('button:text-is("clear")').click()
+        self._widget.button("clear").click()
         self._widget.settle()
 
 
@@ -472,8 +523,15 @@ class Picture:
 
     def in_colour(self, colour: str) -> int:
         """How many pixels have that colour (#rrggbb)."""
+        return int(self._which_in(colour).sum())
+
+    def columns_in(self, colour: str, *, at_least: int) -> int:
+        """How many columns have at least so many pixels of that colour: how wide a bar is, whatever line crosses it."""
+        return int((self._which_in(colour).sum(axis=0) >= at_least).sum())
+
+    def _which_in(self, colour: str) -> np.ndarray:
         wanted = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)])
-        return int((np.abs(self.rgb.astype(int) - wanted) < 6).all(axis=2).sum())
+        return (np.abs(self.rgb.astype(int) - wanted) < 6).all(axis=2)
 
     def outside(self, panels: Sequence[int], *, plot: bool) -> np.ndarray:
         """Which pixels are in none of these panels and, with plot, not in the plot: what must not change."""

@@ -6,17 +6,20 @@ tests that every notebook must pass, and adds what its widgets must show, agains
 
 from __future__ import annotations
 
+import re
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import ClassVar
 
 import matplotlib as mpl
 import numpy as np
 import pytest
-from matplotlib.colors import to_hex
+from matplotlib.colors import to_hex, to_rgb
 from scipy import ndimage
 
+from course_utils.claims import series
 from course_utils.data import ImageData, TextData, load_corpus
 from course_utils.plotting import COLOURS, METHOD_COLOURS, class_colours
 from course_utils.text import BagOfWords
@@ -102,7 +105,7 @@ class EveryNotebook:
             for description in descriptions:
                 slider = widget.slider(description)
                 _, before, largest = slider.position()
-                there, back = ("ArrowRight", "ArrowLeft") if before + 3 <= largest else ("ArrowLeft", "ArrowRight")
+                there, back = ("ArrowRight", "ArrowLeft") if before + 2 <= largest else ("ArrowLeft", "ArrowRight")
                 for key in (there, there, back, there, back, back):
                     value = slider.value
                     times += slider.press(key)
@@ -721,3 +724,348 @@ class TestImageSearch(EveryNotebook):
 
     def check_errors(self, explorer, text):
         assert (text in explorer.errors()) if text else (explorer.errors() == "")
+
+
+class TestPretraining(EveryNotebook):
+    NOTEBOOK = "05_pretraining"
+    WIDGETS: ClassVar = {"LabelBudgetExplorer": ("labels",), "PretrainingStepper": ("step",)}
+    KINDS = ("train", "freeze", "transform")
+    LAST = 10  # three steps for each of three stages, and the head
+
+    @pytest.fixture
+    def measured(self):
+        """The labels, and start → mean test errors."""
+        columns = {name: means for name, (means, _) in series("denoising-pretraining-helps-relus", "quick").items()}
+        return [round(n) for n in columns.pop("labels")], columns
+
+    @pytest.fixture
+    def explorer(self, notebook, measured):
+        """The fewest labels, compared with the first start."""
+        widget = notebook.widget("LabelBudgetExplorer")
+        widget.slider("labels").to_start()
+        widget.dropdown("compared with").select_option(next(iter(measured[1])))
+        widget.settle()
+        return widget
+
+    @pytest.fixture
+    def stepper(self, notebook):
+        widget = notebook.widget("PretrainingStepper")
+        widget.slider("step").to_start()
+        return widget
+
+    def check_drawn(self, picture):
+        """What is trained or measured: bars and curves, layers and losses."""
+        for colour in COLOURS[:2]:
+            assert picture.in_colour(colour) > 100
+
+    def check_budget(self, explorer, measured, *, i, reference="random"):
+        """Numbers and bars are those that were measured."""
+        labels, columns = measured
+        assert explorer.slider("labels").value == f"{labels[i]:,}"
+        head = f"{labels[i]:,} labels, against {reference} ({columns[reference][i]:.1f} %):"
+        lines = explorer.readout().splitlines()
+        assert lines[0] == head
+        assert len(lines) == len(columns)
+        others = [name for name in columns if name != reference]
+        for line, name in zip(lines[1:], others, strict=True):
+            points = float(line.removeprefix(f"{name} ").partition(" points")[0].replace("−", "-"))
+            assert points == pytest.approx(columns[name][i] - columns[reference][i], abs=0.051)
+        picture = explorer.picture()
+        paler = [to_hex(0.75 * np.array(to_rgb(COLOURS[j])) + 0.25) for j in range(len(columns))]
+        widths = np.array([picture.columns_in(colour, at_least=10) for colour in paler])
+        means = np.array([column[i] for column in columns.values()])
+        np.testing.assert_allclose(widths / widths.max(), means / means.max(), atol=0.03)
+
+    def test_text_and_bars_follow_the_labels(self, explorer, measured):
+        self.check_budget(explorer, measured, i=0)
+        for i in range(1, len(measured[0])):
+            explorer.slider("labels").press("ArrowRight")
+            self.check_budget(explorer, measured, i=i)
+        explorer.screenshot("LabelBudgetExplorer_all")
+        explorer.slider("labels").drag(to=0)
+        eventually(lambda: self.check_budget(explorer, measured, i=0))
+
+    def test_what_is_compared_with_is_chosen_and_only_the_dashed_line_moves(self, explorer, measured):
+        dropdown, before, times = explorer.dropdown("compared with"), explorer.picture(), []
+        for name in [*measured[1]][1:]:
+            choose = partial(dropdown.select_option, name)
+            times.append(explorer.timed(choose, event="change", kind="dropdown"))
+            self.check_budget(explorer, measured, i=0, reference=name)
+            changed = explorer.picture().changed_from(before)
+            assert 0 < changed.any(axis=0).sum() < 12  # columns: of two thin lines
+        assert statistics.median(times) <= MEDIAN_MS
+        explorer.screenshot("LabelBudgetExplorer_compared")
+
+    def check_step(self, stepper, step):
+        stage, kind = (step - 1) // 3 + 1, self.KINDS[(step - 1) % 3]
+        head = {0: "The untouched net", self.LAST: "Add the head:"}.get(step, f"Stage {stage} of 3, {kind}:")
+        assert stepper.readout().startswith(head)
+        assert stepper.slider("step").value == str(step)
+
+    def test_the_button_goes_from_step_to_step_and_stays_at_the_last(self, stepper):
+        pictures, times = [stepper.picture()], []
+        for step in range(1, self.LAST + 1):
+            times.append(stepper.click("next ▶"))
+            self.check_step(stepper, step)
+            pictures.append(stepper.picture())
+            assert all(pictures[-1].changed_from(earlier).any() for earlier in pictures[:-1])
+            stepper.screenshot(f"PretrainingStepper_{step}")
+        assert statistics.median(times) <= MEDIAN_MS
+        stepper.button("next ▶").click()
+        stepper.settle()
+        self.check_step(stepper, self.LAST)
+        stepper.click("start again")
+        self.check_step(stepper, 0)
+        assert not stepper.picture().changed_from(pictures[0]).any()
+
+    def test_a_key_on_the_button_is_one_step_and_does_not_reach_the_notebook(self, notebook, stepper):
+        place = notebook.place()
+        for step, key in enumerate(("Enter", "Space", "Enter"), start=1):
+            stepper.button("next ▶").focus()
+            stepper.timed(partial(notebook.page.keyboard.press, key), event="keydown", kind="key on a button")
+            stepper.settle()
+            self.check_step(stepper, step)
+        assert notebook.place() == place
+
+    def test_the_slider_goes_to_any_step_and_the_button_goes_on_from_there(self, stepper):
+        stepper.slider("step").drag(to=0.5)
+        eventually(lambda: self.check_step(stepper, 5))
+        stepper.click("next ▶")
+        self.check_step(stepper, 6)
+        assert stepper.errors() == ""
+
+
+class TestCNNAutoencoder(EveryNotebook):
+    NOTEBOOK = "06_cnn_autoencoder"
+    WIDGETS: ClassVar = {
+        "UnpoolingStepper": ("step",), "DeconvolutionStepper": ("stride", "output t"),
+        "PositionsExplorer": ("digit A", "digit B"),
+    }  # fmt: skip
+    PLANE = ((1, 3, 2, 0), (0, 5, 7, 4), (6, 2, 1, 8), (3, 5, 0, 8))
+    PLACES = ("top left", "top right", "bottom left", "bottom right")
+
+    @pytest.fixture
+    def unpooling(self, notebook):
+        """The notebook's plane, at step 0, with positions."""
+        widget = notebook.widget("UnpoolingStepper")
+        self.fill(widget, np.ravel(self.PLANE))
+        widget.button("positions").click()
+        widget.settle()
+        widget.slider("step").to_start()
+        return widget
+
+    @pytest.fixture
+    def deconvolution(self, notebook):
+        """Input 1, 2, 3, kernel 4, 5, 6, stride 1, output 0."""
+        widget = notebook.widget("DeconvolutionStepper")
+        self.fill(widget, (1, 2, 3, 4, 5, 6))
+        widget.slider("stride").to_start()
+        widget.slider("output t").to_start()
+        return widget
+
+    @pytest.fixture
+    def positions(self, notebook):
+        """Digits 0 and 1."""
+        widget = notebook.widget("PositionsExplorer")
+        widget.slider("digit A").to_start()
+        widget.slider("digit B").to_start()
+        widget.slider("digit B").press("ArrowRight")
+        return widget
+
+    def fill(self, widget: WidgetView, numbers) -> None:
+        for field, number in zip(widget.number_fields, numbers, strict=True):
+            if field.value != str(number):
+                field.type(str(number))
+
+    def check_drawn(self, picture):
+        """The frame of this step, or pictures."""
+        assert picture.panels or picture.in_colour(COLOURS[1]) > 100
+
+    def check_says(self, widget, *parts):
+        for part in parts:
+            assert part in widget.readout()
+
+    # -------------------------------------------------------------------------------------------------- max-unpooling
+
+    def check_unpooling(self, widget, *, step, by_positions=True, plane=PLANE):
+        """The text names the cell's largest number and where it was, and at the end what was lost."""
+        cells = np.reshape(plane, (2, 2, 2, 2)).swapaxes(1, 2).reshape(4, 4)
+        assert widget.slider("step").value == str(step)
+        cell = cells[(step - 1) % 4]
+        place = cell.argmax()
+        parts = [f"cell {(step - 1) % 4 + 1} of 4: "]
+        if step <= 4:
+            parts += [f"the largest is {cell.max()}"]
+            parts += [f"at place {place} ({self.PLACES[place]})"] if by_positions else ["its place is not recorded"]
+        elif by_positions:
+            parts += [f"{cell.max()} goes back to place {place} ({self.PLACES[place]})"]
+        else:
+            parts += [f"{cell.max()} fills the cell"]
+        if step == 8:
+            largest = cells.max(axis=1, keepdims=True)
+            kept = largest * (np.arange(4) == cells.argmax(axis=1)[:, None]) if by_positions else largest
+            parts += [f"sum to {((cells - kept) ** 2).sum()}.", "8 bits" if by_positions else "0 bits"]
+        self.check_says(widget, *parts)
+
+    def test_the_text_follows_the_steps_and_the_way_up(self, unpooling):
+        pictures = [unpooling.picture()]
+        for step in range(1, 9):
+            unpooling.slider("step").press("ArrowRight")
+            self.check_unpooling(unpooling, step=step)
+            pictures.append(unpooling.picture())
+            assert pictures[-1].changed_from(pictures[-2]).any()
+        unpooling.screenshot("UnpoolingStepper_positions")
+        times = [unpooling.click("repeat")]
+        self.check_unpooling(unpooling, step=8, by_positions=False)
+        unpooling.screenshot("UnpoolingStepper_repeat")
+        unpooling.slider("step").drag(to=0.25)
+        eventually(lambda: self.check_unpooling(unpooling, step=2, by_positions=False))
+        times.append(unpooling.click("positions"))
+        self.check_unpooling(unpooling, step=2)
+        assert not unpooling.picture().changed_from(pictures[2]).any()
+        assert statistics.median(times) <= MEDIAN_MS
+
+    def test_each_field_changes_the_number_that_stands_where_the_field_does(self, unpooling):
+        before, times = unpooling.picture(), []
+        boxes = [field.box.bounding_box() for field in unpooling.number_fields]
+        assert len({box["x"] for box in boxes}) == len({box["y"] for box in boxes}) == 4
+        assert boxes == sorted(boxes, key=lambda box: (box["y"], box["x"]))
+        scale = before.rgb.shape[1] / 16.8  # pixels a square of the picture
+        for i, field in enumerate(unpooling.number_fields):
+            there, back = ("ArrowUp", "ArrowDown") if field.value != "9" else ("ArrowDown", "ArrowUp")
+            times.append(field.press(there))
+            rows, columns = unpooling.picture().changed_from(before).nonzero()
+            row, column = divmod(i, 4)
+            assert columns.mean() / scale == pytest.approx(0.7 + column + 0.15 * (column // 2), abs=0.2)
+            assert rows.mean() / scale == pytest.approx(1.45 + row + 0.15 * (row // 2), abs=0.2)
+            times.append(field.press(back))
+        assert not unpooling.picture().changed_from(before).any()
+        assert statistics.median(times) <= MEDIAN_MS
+
+    def test_a_number_that_is_typed_is_pooled_and_one_beyond_9_becomes_9(self, notebook, unpooling):
+        place = notebook.place()
+        unpooling.slider("step").to_end()
+        plane = np.array(self.PLANE)
+        times = []
+        for i, text in ((0, "8"), (10, "9"), (15, "12")):
+            field = unpooling.number_fields[i]
+            times.append(field.type(text))
+            plane[i // 4, i % 4] = min(9, int(text))
+            assert field.value == str(plane[i // 4, i % 4])
+            self.check_unpooling(unpooling, step=8, plane=plane)
+        assert statistics.median(times) <= MEDIAN_MS
+        unpooling.number_fields[3].write("")  # no number: the old one comes back
+        eventually(lambda: self.check_field(unpooling.number_fields[3], "0"))
+        for key in "ddbx1":  # which delete a cell, make one, or make it text, where they reach the notebook
+            unpooling.number_fields[3].box.press(key)
+        unpooling.number_fields[3].write("0")
+        assert notebook.place() == place
+        assert notebook.widget_classes() == list(self.WIDGETS)
+        self.check_unpooling(unpooling, step=8, plane=plane)
+        assert unpooling.errors() == ""
+
+    def check_field(self, field, text):
+        assert field.value == text
+
+    def test_play_goes_on_from_where_the_slider_stands_and_stop_goes_back(self, unpooling):
+        unpooling.slider("step").to_end()
+        expected = unpooling.picture()
+        unpooling.slider("step").press("ArrowLeft", times=2)
+        unpooling.player.play_or_pause.click()
+        for step in (7, 8):
+            eventually(partial(self.check_unpooling, unpooling, step=step))
+        assert not unpooling.picture().changed_from(expected).any()
+        unpooling.timed(unpooling.player.stop.click, event="click", kind="stop")
+        self.check_says(unpooling, "The input: 16 numbers")
+        assert unpooling.slider("step").value == "0"
+
+    # -------------------------------------------------------------------------------------------------- deconvolution
+
+    def check_output(self, widget, *, x=(1, 2, 3), kernel=(4, 5, 6), stride=1, t):
+        """The text says the output by both computations, or after the last one that they agree."""
+        spread = np.zeros((len(x) - 1) * stride + 1, dtype=int)
+        spread[::stride] = x
+        outputs = np.convolve(spread, kernel)
+        assert widget.slider("output t").value == str(t)
+        assert widget.slider("output t").position()[2] == len(outputs)
+        if t == len(outputs):
+            self.check_says(widget, f"all {t} outputs by both computations: they agree ({t} of {t} are equal)")
+        else:
+            self.check_says(widget, f"output {t}: stamps")
+            assert re.findall(r"= (−?\d+)", widget.readout()) == [f"{outputs[t]}".replace("-", "−")] * 2
+
+    def test_the_text_follows_the_output_the_stride_and_the_numbers(self, deconvolution):
+        for t in range(5):
+            self.check_output(deconvolution, t=t)
+            deconvolution.slider("output t").press("ArrowRight")
+        self.check_output(deconvolution, t=5)
+        deconvolution.slider("output t").press("ArrowLeft", times=3)
+        for stride in (2, 3):
+            deconvolution.slider("stride").press("ArrowRight")
+            self.check_output(deconvolution, t=2, stride=stride)
+        numbers, times = [1, 2, 3, 4, 5, 6], []
+        texts = ("-7", "9", "0", "-2", "1", "-15")
+        for i, (field, text) in enumerate(zip(deconvolution.number_fields, texts, strict=True)):
+            times.append(field.type(text))
+            numbers[i] = max(-9, int(text))
+            self.check_output(deconvolution, x=numbers[:3], kernel=numbers[3:], stride=3, t=2)
+            assert field.value == str(numbers[i])
+        assert statistics.median(times) <= MEDIAN_MS
+        deconvolution.slider("output t").drag(to=1)
+        eventually(lambda: self.check_output(deconvolution, x=numbers[:3], kernel=numbers[3:], stride=3, t=9))
+        deconvolution.screenshot("DeconvolutionStepper_changed")
+        assert deconvolution.errors() == ""
+
+    def test_a_smaller_stride_takes_the_outputs_that_there_are_no_longer(self, deconvolution):
+        deconvolution.slider("output t").to_end()
+        five = deconvolution.picture()
+        deconvolution.slider("stride").to_end()
+        deconvolution.slider("output t").drag(to=1)  # the key End goes to where the slider ended at first
+        eventually(lambda: self.check_output(deconvolution, stride=3, t=9))
+        deconvolution.slider("stride").to_start()
+        eventually(lambda: self.check_output(deconvolution, t=5))
+        deconvolution.settle()
+        assert not deconvolution.picture().changed_from(five).any()
+
+    def test_play_goes_on_to_the_last_output_of_the_stride_and_can_be_paused(self, deconvolution):
+        deconvolution.slider("output t").to_end()
+        deconvolution.slider("stride").press("ArrowRight")
+        self.check_output(deconvolution, stride=2, t=5)
+        play = deconvolution.player.play_or_pause
+        play.click()
+        eventually(lambda: self.check_output(deconvolution, stride=2, t=6))
+        play.click()
+        deconvolution.page.wait_for_timeout(1500)  # longer than from one step to the next
+        self.check_output(deconvolution, stride=2, t=6)
+        play.click()
+        eventually(lambda: self.check_output(deconvolution, stride=2, t=7))
+        deconvolution.timed(deconvolution.player.stop.click, event="click", kind="stop")
+        self.check_output(deconvolution, stride=2, t=0)
+
+    # ------------------------------------------------------------------------------------------------------ positions
+
+    def check_pair(self, widget, digits, *, a, b):
+        """The digits are A and B, and the errors are those of the pictures shown, as far as greys go."""
+        x = digits.test_images[:40, 0].double().numpy()
+        assert (widget.slider("digit A").value, widget.slider("digit B").value) == (str(a), str(b))
+        picture = widget.picture()
+        assert len(picture.panels) == 7
+        for panel, i in ((0, a), (1, b)):
+            np.testing.assert_allclose(picture.grey(panel), x[i], atol=TWO_GREYS)
+        for panel, words in ((2, "with its own positions"), (3, "with B's"), (5, "with shuffled ones")):
+            shown = sse(picture.grey(panel).ravel(), x[a].ravel())
+            assert widget.number(words) == pytest.approx(shown, rel=0.05, abs=0.2)
+
+    def test_pictures_and_errors_follow_both_digits(self, positions, digits):
+        self.check_pair(positions, digits, a=0, b=1)
+        own = positions.number("with its own positions")
+        positions.slider("digit B").press("ArrowRight", times=2)
+        self.check_pair(positions, digits, a=0, b=3)
+        assert positions.number("with its own positions") == own
+        positions.slider("digit A").press("ArrowRight", times=3)
+        self.check_pair(positions, digits, a=3, b=3)
+        assert positions.number("with its own positions") == positions.number("with B's")
+        positions.slider("digit A").drag(to=1)
+        eventually(lambda: self.check_pair(positions, digits, a=39, b=3))
+        positions.screenshot("PositionsExplorer_last")
+        assert positions.errors() == ""
