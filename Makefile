@@ -51,7 +51,8 @@ unit: $(INSTALLED_DEV)
 	  $(PY) -m pytest -m browser $(ARGS) || [ $$? = 5 ] || status=1; exit $$status  # 5: ARGS choose none of these
 
 notebooks: $(INSTALLED_DEV)
-	$(STEADY) $(PY) -m pytest -p no:cacheprovider --nbval-lax --nbval-cell-timeout=600 --durations=5 $(NOTEBOOKS)
+	$(STEADY) OMP_NUM_THREADS=1 $(PY) -m pytest -p no:cacheprovider --nbval-lax --nbval-cell-timeout=600 --durations=5 \
+	  -n 2 --dist loadfile $(NOTEBOOKS)
 
 install: $(INSTALLED) ## make .venv and install the course
 install-dev: $(INSTALLED_DEV) ## the same with the test tools

@@ -756,7 +756,7 @@ class TestPretraining(EveryNotebook):
     def check_drawn(self, picture):
         """What is trained or measured: bars and curves, layers and losses."""
         for colour in COLOURS[:2]:
-            assert picture.in_colour(colour) > 100
+            assert picture.in_colour(colour) > 30  # where curves lie on each other's bands, few pixels are pure
 
     def check_budget(self, explorer, measured, *, i, reference="random"):
         """Numbers and bars are those that were measured."""
