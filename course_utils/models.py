@@ -47,11 +47,7 @@ class DenseAutoencoder(nn.Module):
         return self.decode(self.encode(x)).view_as(x)
 
     def _flat(self, x: Tensor) -> Tensor:
-        if x.ndim < 2 or x.shape[1:].numel() != self.n_features:
-            raise ValueError(
-                f"This model takes (n, …) images with {self.n_features} numbers each; it was given {tuple(x.shape)}."
-            )
-        return x.flatten(1)
+        return flat(x, self.n_features)
 
 
 class LinearAutoencoder(DenseAutoencoder):
@@ -305,10 +301,14 @@ class Classifier(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits `(n, n_classes)` of `(n, …)` images."""
-        if x.ndim < 2 or x.shape[1:].numel() != self.sizes[0]:
-            raise ValueError(f"This model takes (n, …) images with {self.sizes[0]} numbers each; it was given "
-                             f"{tuple(x.shape)}.")  # fmt: skip
-        return self.head(self.body(x.flatten(1)))
+        return self.head(self.body(flat(x, self.sizes[0])))
+
+
+def flat(x: Tensor, n_features: int, *, taker: str = "This model") -> Tensor:
+    """Images `(n, …)` as `(n, n_features)`; ValueError, naming who takes them, for images of another size."""
+    if x.ndim < 2 or x.shape[1:].numel() != n_features:
+        raise ValueError(f"{taker} takes (n, …) images with {n_features} numbers each; it was given {tuple(x.shape)}.")
+    return x.flatten(1)
 
 
 def activation_layer(activation: Activation) -> nn.Module:

@@ -20,6 +20,7 @@ from course_utils.models import (
     Start,
     activation_layer,
     encode_all,
+    flat,
     start_he,
 )
 from course_utils.training import History, Trainer, TrainingError
@@ -142,12 +143,9 @@ class GreedyPretrainer:
         n_layers = len(self.stages) if n_layers is None else n_layers
         if not 0 <= n_layers <= len(self.stages):
             raise ValueError(f"{len(self.stages)} layers are trained; {n_layers} cannot be applied.")
-        if x.ndim < 2 or x.shape[1:].numel() != self.sizes[0]:
-            raise ValueError(f"The first layer takes (n, …) images with {self.sizes[0]} numbers each; it was given "
-                             f"{tuple(x.shape)}.")  # fmt: skip
+        x = flat(x, self.sizes[0], taker="The first layer")
         if not x.is_floating_point():
             raise DataError(f"The images are {x.dtype}; a layer computes in torch.float32 (divide bytes by 255).")
-        x = x.flatten(1)
         for stage in self.stages[:n_layers]:
             x = encode_all(stage.autoencoder, x)
         return x

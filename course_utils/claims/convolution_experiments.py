@@ -20,7 +20,6 @@ from course_utils.training import Trainer
 N_CODES = 30
 CHANNELS = (8, 16)
 BITS_OF_A_NUMBER = 32
-UNPOOLINGS = ("repeat", "positions", "transposed")
 
 
 def trained(model: nn.Module, name: str, seed: int, *, lr: float = 1e-3) -> nn.Module:
