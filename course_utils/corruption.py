@@ -5,6 +5,7 @@ The generator is explicit, so that the same noise can be had again; x is never c
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -26,6 +27,62 @@ def masking(share: float) -> Corruption:
         return x * keep.to(x.device)
 
     return _named(mask, f"masking({share})")
+
+
+def gaussian(sd: float, *, clip: bool = True) -> Corruption:
+    """Adds Gaussian noise of standard deviation `sd`, in the unit of x: 0.5 is half of the way from black to white.
+
+    clip: what leaves [0, 1] is set to 0 or 1, as a camera or a file of bytes would. On a black ground only the positive
+    half of the noise is left then: it no longer has mean 0. Raises ValueError for a negative or infinite sd.
+    """
+    if not 0 <= sd < math.inf:
+        raise ValueError(f"sd is {sd}; the standard deviation of the noise is a number of at least 0.")
+
+    def add(x: Tensor, generator: torch.Generator) -> Tensor:
+        if not x.is_floating_point():
+            raise ValueError(f"gaussian adds fractions to x, which is {x.dtype}: divide bytes by 255 first.")
+        noisy = x + sd * torch.randn(x.shape, generator=generator, dtype=x.dtype).to(x.device)
+        return noisy.clamp(0, 1) if clip else noisy
+
+    return _named(add, f"gaussian({sd}, clip={clip})")
+
+
+def salt_and_pepper(share: float) -> Corruption:
+    """Replaces each number of x with probability `share`: by 1 (salt) or by 0 (pepper), each half of the time.
+
+    For pixels in [0, 1], which it does not leave. Raises ValueError unless 0 <= share <= 1.
+    """
+    if not 0 <= share <= 1:
+        raise ValueError(f"share is {share}; the share of pixels that are replaced is from 0 to 1.")
+
+    def replace(x: Tensor, generator: torch.Generator) -> Tensor:
+        drawn = torch.rand(x.shape, generator=generator).to(x.device)
+        return torch.where(drawn < share, (drawn < share / 2).to(x.dtype), x)
+
+    return _named(replace, f"salt_and_pepper({share})")
+
+
+def one_of(*corruptions: Corruption) -> Corruption:
+    """One of the corruptions for each sample, drawn with equal probabilities: noise of a kind that is not known.
+
+    Raises ValueError without any.
+    """
+    if not corruptions:
+        raise ValueError("one_of takes at least one corruption, as in one_of(gaussian(0.5), masking(0.5)).")
+
+    def corrupt(x: Tensor, generator: torch.Generator) -> Tensor:
+        kind = torch.randint(len(corruptions), (len(x),), generator=generator).to(x.device)
+        x_noisy = x.clone()
+        for i, corruption in enumerate(corruptions):
+            x_noisy[kind == i] = corruption(x[kind == i], generator)
+        return x_noisy
+
+    return _named(corrupt, f"one_of({', '.join(c.__name__ for c in corruptions)})")
+
+
+def corrupted(x: Tensor, corruption: Corruption, *, seed: int) -> Tensor:
+    """x with that noise, drawn from the seed: the same again for the same seed."""
+    return corruption(x, torch.Generator().manual_seed(seed))
 
 
 def varied_masking(least_kept: float) -> Corruption:

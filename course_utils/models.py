@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -132,6 +132,74 @@ class BinaryAutoencoder(DeepAutoencoder):
     def bits(self, x: Tensor) -> Tensor:
         """Codes of a whole set as booleans `(n, n_codes)`, on the CPU; as `encode_all`."""
         return encode_all(self, x) > 0.5
+
+
+class Variational(NamedTuple):
+    """What a variational auto-encoder makes of images: reconstructions from sampled codes, and their distributions.
+
+    x_hat: in the shape of the images; mean, log_variance: `(n, n_codes)`.
+    """
+
+    x_hat: Tensor
+    mean: Tensor
+    log_variance: Tensor
+
+
+class VariationalAutoencoder(DenseAutoencoder):
+    """An auto-encoder whose encoder gives a distribution for each image, N(mean, variance): the code is drawn from it.
+
+    sizes: numbers a layer, from the image to the code, as in (784, 400, 20); the decoder mirrors them. mean: the mean
+    image of the training set, where the output starts. Trained with `negative_elbo`, on what `sampled` gives:
+
+        Trainer(model, loss=negative_elbo(), output=VariationalAutoencoder.sampled)
+
+    As an auto-encoder like the others (`encode`, `forward`) it takes the mean of the distribution as the code.
+    Kingma & Welling, Auto-encoding variational Bayes, ICLR 2014.
+    """
+
+    def __init__(self, sizes: Sequence[int], *, mean: Tensor | float = 0.5) -> None:
+        sizes = _check_sizes(sizes)
+        if len(sizes) < 3:
+            raise ValueError(f"sizes need a hidden layer between image and code, as in (784, 400, 20), not {sizes}.")
+        super().__init__(sizes[0], sizes[-1])
+        self.sizes = sizes
+        down = [nn.Linear(n_in, n_out) for n_in, n_out in pairwise(sizes)]
+        up = [nn.Linear(d.out_features, d.in_features) for d in reversed(down)]
+        self.body = nn.Sequential(*_with_relu_between(down[:-1]), nn.ReLU())
+        self.to_mean = down[-1]
+        self.to_log_variance = nn.Linear(sizes[-2], sizes[-1])
+        self.decoder = nn.Sequential(*_with_relu_between(up), nn.Sigmoid())
+        start_he(down, up, mean=mean)
+        # Variance 1 at first, whatever the image: the noise that the net starts with is the prior's.
+        nn.init.zeros_(self.to_log_variance.weight)
+        nn.init.zeros_(self.to_log_variance.bias)
+
+    def encode_distribution(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and log-variance of the code of each image, both `(n, n_codes)`.
+
+        The logarithm, because it may be any number, where a variance must stay above 0.
+        """
+        h = self.body(self._flat(x))
+        return self.to_mean(h), self.to_log_variance(h)
+
+    def encode(self, x: Tensor) -> Tensor:
+        return self.encode_distribution(x)[0]
+
+    def sampled(self, x: Tensor) -> Variational:
+        """Reconstructions from codes drawn at random, with the distributions that they were drawn from.
+
+        z = mean + sd · ε with ε from N(0, 1): drawn so, z is a function of mean and sd, and the gradient reaches both
+        (the reparametrisation trick).
+        """
+        mean, log_variance = self.encode_distribution(x)
+        z = mean + (0.5 * log_variance).exp() * torch.randn_like(mean)
+        return Variational(self.decode(z).view_as(x), mean, log_variance)
+
+
+def with_code(model: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
+    """The reconstructions, in the shape of x, and the codes: for a loss that looks at the code, too."""
+    z = model.encode(x)
+    return model.decode(z).view_as(x), z
 
 
 class TextAutoencoder(DenseAutoencoder):

@@ -7,6 +7,7 @@ import os
 import time
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -87,9 +88,11 @@ class TensorBatches:
 class Trainer:
     """Trains a model: as an auto-encoder, where the image is its own target, or with targets.
 
-    loss: `loss(output, target)` → scalar tensor, a mean over the batch. optimizer: "adam", or "sgd" with momentum 0.9;
-    parameters that are frozen (requires_grad is False) keep their bytes. lr: the learning rate; with
-    `schedule="one-cycle"` its peak, after 30 % of the steps of a call of `fit` (Smith & Topin 2017).
+    loss: `loss(output, target)` → scalar tensor, a mean over the batch. output: `output(model, x)` → what the loss is
+    given, where that is more than a reconstruction (`models.with_code`); None: `model(x)`.
+    optimizer: "adam", or "sgd" with momentum 0.9; parameters that are frozen (requires_grad is False) keep their bytes.
+    lr: the learning rate; with `schedule="one-cycle"` its peak, after 30 % of the steps of a call of `fit` (Smith &
+    Topin 2017).
     corrupt: `corrupt(x, generator)` → noisy x; the target stays clean (Vincent et al. 2008): fresh noise every training
     step, the same noise at every evaluation. supervised: data are pairs (x, target); otherwise a target is ignored.
     value_range: what x may hold; None for data that are no pixels. seed: for the order of the samples and the noise.
@@ -103,7 +106,8 @@ class Trainer:
         self, model: nn.Module, *, loss: Loss = sse_per_image, lr: float = 1e-3,
         optimizer: Literal["adam", "sgd"] = "adam",
         schedule: Literal["one-cycle", "constant"] = "one-cycle", batch_size: int = 250,
-        corrupt: Corruption | None = None, supervised: bool = False,
+        corrupt: Corruption | None = None, output: Callable[[nn.Module, Tensor], Any] | None = None,
+        supervised: bool = False,
         value_range: tuple[float, float] | None = (0.0, 1.0), device: torch.device | str | None = None, seed: int = 0,
         callbacks: Sequence[Callable[[Trainer], None]] = (), checkpoint: str | Path | None = None,
     ) -> None:  # fmt: skip
@@ -115,6 +119,7 @@ class Trainer:
             raise TrainingError(f"schedule is {schedule!r}; it must be 'one-cycle' or 'constant'.")
         self.device = torch.device(device) if device is not None else settings().device
         self.model, self.loss, self.corrupt, self.supervised = model.to(self.device), loss, corrupt, supervised
+        self.output = output
         self.lr, self.schedule, self.batch_size, self.seed = float(lr), schedule, int(batch_size), int(seed)
         self.value_range, self.callbacks = value_range, tuple(callbacks)
         self.checkpoint = Path(checkpoint) if checkpoint is not None else None
@@ -189,12 +194,13 @@ class Trainer:
         # The same noise at every evaluation: two of them differ by the weights alone.
         generator = self.generator if training else torch.Generator().manual_seed(self.seed)
         loss_sum, n_samples = 0.0, 0
-        with torch.set_grad_enabled(training):
+        with torch.set_grad_enabled(training), self._random_numbers(training):
             for number, batch in enumerate(batches, start=1):
                 place = f"batch {number} of {name}" if epoch is None else f"epoch {epoch}, batch {number} of {name}"
                 x, target = self._pair(batch, place, check=not isinstance(batches, TensorBatches))
                 x_in = x if self.corrupt is None else self.corrupt(x.clone(), generator)  # the target stays clean
-                loss = self.loss(self.model(x_in), target)
+                output = self.model(x_in) if self.output is None else self.output(self.model, x_in)
+                loss = self.loss(output, target)
                 value = loss.item()
                 if not math.isfinite(value):
                     raise TrainingError(self._diverged(f"The loss became {value}", place))
@@ -203,6 +209,16 @@ class Trainer:
                 loss_sum += value * len(x)
                 n_samples += len(x)
         return loss_sum / n_samples
+
+    @contextmanager
+    def _random_numbers(self, training: bool) -> Iterator[None]:
+        """Those that the model itself draws: in training on and on; at every evaluation the same, and none used up."""
+        if training:
+            yield
+            return
+        with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
+            torch.manual_seed(self.seed)
+            yield
 
     def _step(self, loss: Tensor) -> None:
         self.optimizer.zero_grad()
@@ -298,7 +314,8 @@ class Trainer:
         return {
             "optimizer": self.optimizer_name, "lr": self.lr, "schedule": self.schedule,
             "batch_size": self.batch_size, "seed": self.seed,
-            "loss": _name(self.loss), "corrupt": _name(self.corrupt), "supervised": self.supervised,
+            "loss": _name(self.loss), "output": _name(self.output), "corrupt": _name(self.corrupt),
+            "supervised": self.supervised,
             "training samples": len(train.dataset) if x is None else len(x),
             "training data's mean": None if x is None else f"{x.mean():.6g}",
             "parameters": {name: list(p.shape) for name, p in self.model.state_dict().items()},

@@ -78,7 +78,7 @@ def test_the_package_imports_nothing_that_it_does_not_require():
                 imported |= {alias.name.split(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.level == 0:
                 imported.add(node.module.split(".")[0])
-    names = {"sklearn": "scikit-learn", "PIL": "pillow", "faiss": "faiss-cpu"}
+    names = {"sklearn": "scikit-learn", "skimage": "scikit-image", "PIL": "pillow", "faiss": "faiss-cpu"}
     outside = {names.get(name, name) for name in imported - set(sys.stdlib_module_names) - {"course_utils"}}
     optional = {Requirement(line).name for line in PROJECT["optional-dependencies"]["search"]}
     assert outside <= set(from_pyproject()) | optional

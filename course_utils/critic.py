@@ -1,0 +1,92 @@
+"""Does an image look like a digit? A number that needs no human: the share that a classifier with a way out accepts."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from course_utils.corruption import shifting
+from course_utils.metrics import cross_entropy
+from course_utils.models import Classifier, predict_logits
+from course_utils.training import Trainer
+
+
+class Critic:
+    """Says of an image whether it looks like one of the classes, without a human: a classifier with one class more.
+
+    The last class is "none of them". A plain classifier does not do: it was never shown anything that is no digit, and
+    is as sure of noise, or of the mean of all digits, as of a digit.
+    threshold: the least probability of being in any class at which an image is accepted.
+    """
+
+    def __init__(self, classifier: Classifier, threshold: float) -> None:
+        self.classifier, self.threshold = classifier, threshold
+        self.n_classes = classifier.sizes[-1] - 1
+
+    def accepts(self, images: Tensor) -> Tensor:
+        """Whether each of the images `(n, …)` looks like one of the classes: `(n,)` booleans."""
+        return self.probability(images) >= self.threshold
+
+    def probability(self, images: Tensor) -> Tensor:
+        """The probability of each image to be in any of the classes, `(n,)`."""
+        return 1 - predict_logits(self.classifier, images).softmax(dim=1)[:, -1]
+
+    def classes(self, images: Tensor) -> Tensor:
+        """The most probable of the classes, accepted or not: `(n,)`."""
+        return predict_logits(self.classifier, images)[:, :-1].argmax(dim=1)
+
+
+def fit_critic(
+    images: Tensor, labels: Tensor, *, n_classes: int = 10, share_accepted: float = 0.95, n_epochs: int = 10,
+    batch_size: int = 100, seed: int = 0,
+) -> Critic:  # fmt: skip
+    """Train a Critic on images `(n, c, h, w)` with labels `(n,)`; as many `non_examples` are its last class.
+
+    A fifth of the images is not trained on: the threshold is set so that share_accepted of those are accepted.
+    Raises ValueError for a share outside (0, 1) or fewer than 20 images.
+    """
+    if not 0 < share_accepted < 1 or len(images) < 20:
+        raise ValueError(f"share_accepted must be between 0 and 1, and at least 20 images be given, not "
+                         f"{share_accepted} and {len(images)}.")  # fmt: skip
+    n_train = len(images) * 4 // 5
+    x, held_out = images[:n_train], images[n_train:]
+    generator = torch.Generator().manual_seed(seed)
+    others = torch.cat([non_examples(x, kind, generator) for kind in NON_EXAMPLES])
+    others = others[torch.randperm(len(others), generator=generator)[:n_train]]
+    targets = torch.cat([labels[:n_train], torch.full((len(others),), n_classes)])
+    torch.manual_seed(seed)
+    classifier = Classifier((images[0].numel(), 500, 250, n_classes + 1))
+    trainer = Trainer(
+        classifier, loss=cross_entropy, supervised=True, corrupt=shifting(1), batch_size=batch_size, seed=seed
+    )
+    trainer.fit((torch.cat([x, others]), targets), n_epochs=n_epochs)
+    critic = Critic(classifier.cpu(), threshold=0.0)
+    critic.threshold = critic.probability(held_out).quantile(1 - share_accepted).item()
+    return critic
+
+
+NonExample = Literal["mean of 2", "mean of 3", "mean of 6", "halves"]
+NON_EXAMPLES: tuple[NonExample, ...] = ("mean of 2", "mean of 3", "mean of 6", "halves")
+
+
+def non_examples(x: Tensor, kind: NonExample, generator: torch.Generator) -> Tensor:
+    """As many images as x, `(n, c, h, w)`, made of x's and yet none of its kind: what a bad decoder might make.
+
+    "mean of k": of k images, weighted at random; "halves": one half of an image and the other half of another.
+    """
+    if kind == "halves":
+        other = x[torch.randperm(len(x), generator=generator)]
+        joined = other.clone()
+        h, w = x.shape[-2:]
+        n = len(x) // 2
+        joined[:n, :, : h // 2], joined[n:, :, :, : w // 2] = x[:n, :, : h // 2], x[n:, :, :, : w // 2]
+        return joined
+    k = int(kind.removeprefix("mean of "))
+    weights = 0.2 + torch.rand(len(x), k, generator=generator)
+    weights /= weights.sum(dim=1, keepdim=True)
+    mean = torch.zeros_like(x)
+    for weight in weights.T:
+        mean += weight[:, None, None, None] * x[torch.randperm(len(x), generator=generator)]
+    return mean

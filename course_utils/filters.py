@@ -1,0 +1,102 @@
+"""De-noising without learning: filters that every image program has, tuned as fairly as a net is trained.
+
+They come from scipy and scikit-image. What is ours is the tuning: strength and grey values on training images.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy import ndimage
+from skimage.restoration import denoise_nl_means, denoise_tv_chambolle
+from torch import Tensor
+
+from course_utils.metrics import psnr_db
+
+Smoother = Callable[[np.ndarray, float], np.ndarray]
+
+
+def _median(images: np.ndarray, size: float) -> np.ndarray:
+    return ndimage.median_filter(images, size=(1, 1, int(size), int(size)))
+
+
+def _gaussian(images: np.ndarray, sd: float) -> np.ndarray:
+    return ndimage.gaussian_filter(images, sigma=(0, 0, sd, sd))
+
+
+def _total_variation(images: np.ndarray, weight: float) -> np.ndarray:
+    return np.stack([denoise_tv_chambolle(image, weight=weight, channel_axis=0) for image in images])
+
+
+def _non_local_means(images: np.ndarray, h: float) -> np.ndarray:
+    options = {"patch_size": 5, "patch_distance": 5, "fast_mode": True}
+    if images.shape[1] == 1:  # a channel axis of one would be compared as a third dimension
+        return np.stack([denoise_nl_means(image[0], h=h, **options) for image in images])[:, None]
+    return np.stack([denoise_nl_means(image, h=h, channel_axis=0, **options) for image in images])
+
+
+# The strengths that are tried: the window in pixels; the standard deviation in pixels; the weight of smoothness (Rudin
+# et al. 1992, by Chambolle 2004); how unlike two patches may be that are averaged (Buades et al. 2005).
+FILTERS: Mapping[str, tuple[Smoother, Sequence[float]]] = {
+    "median": (_median, (1, 3, 5)),
+    "Gaussian": (_gaussian, (0.01, 0.5, 0.7, 0.9, 1.1, 1.4)),
+    "total variation": (_total_variation, (0.01, 0.1, 0.2, 0.3, 0.5)),
+    "non-local means": (_non_local_means, (0.1, 0.2, 0.3, 0.4)),
+}
+
+
+@dataclass(frozen=True)
+class TunedFilter:
+    """A filter with its strength, then grey values stretched: gain · y + offset, clipped to [0, 1].
+
+    The stretch undoes what clipping did to the noise: on a black ground it left the positive half, a grey veil that no
+    smoothing takes away. It costs a filter nothing and gains it 1 to 4 dB: without it the comparison would be unfair.
+    """
+
+    name: str
+    strength: float
+    gain: float = 1.0
+    offset: float = 0.0
+
+    def __call__(self, x_noisy: Tensor) -> Tensor:
+        """De-noised images, in the shape `(n, c, h, w)` of x_noisy."""
+        _check_images(x_noisy)
+        smooth, _ = FILTERS[self.name]
+        return self.stretched(smooth(x_noisy.numpy(), self.strength))
+
+    def stretched(self, y: np.ndarray) -> Tensor:
+        """The grey values of what was smoothed, stretched and clipped."""
+        return torch.from_numpy(self.gain * y + self.offset).float().clamp(0, 1)
+
+
+def tuned_filter(name: str, x_noisy: Tensor, x: Tensor) -> tuple[TunedFilter, float]:
+    """The filter of that name (see FILTERS) whose strength and grey values restore x best, and its PSNR in dB there.
+
+    x_noisy, x: `(n, c, h, w)`, training images with and without noise. Raises ValueError for an unknown name.
+    """
+    if name not in FILTERS:
+        raise ValueError(f"There is no filter {name!r}; there are {', '.join(FILTERS)}.")
+    _check_images(x_noisy)
+    smooth, strengths = FILTERS[name]
+    found = []
+    for strength in strengths:
+        y = smooth(x_noisy.numpy(), strength)
+        # The least squares of x from y; of a y without any contrast there is nothing to learn.
+        gain, offset = np.polyfit(y.ravel(), x.numpy().ravel(), deg=1) if np.ptp(y) else (1.0, 0.0)
+        candidate = TunedFilter(name, strength, float(gain), float(offset))
+        found.append((candidate, psnr_db(candidate.stretched(y), x)))
+    return max(found, key=lambda candidate_and_psnr: candidate_and_psnr[1])
+
+
+def best_filter(x_noisy: Tensor, x: Tensor, *, names: Sequence[str] = tuple(FILTERS)) -> TunedFilter:
+    """The best of the filters of those names, each tuned: what a net that has learnt has to beat."""
+    found = [tuned_filter(name, x_noisy, x) for name in names]
+    return max(found, key=lambda candidate_and_psnr: candidate_and_psnr[1])[0]
+
+
+def _check_images(x: Tensor) -> None:
+    if x.ndim != 4 or not len(x):
+        raise ValueError(f"Filters take images (n, c, h, w) with n of at least 1, not {tuple(x.shape)}.")
