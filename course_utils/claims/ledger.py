@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from functools import partial
 
 from course_utils.claims import convolution_experiments as convolution
+from course_utils.claims import denoising_experiments as denoising
 from course_utils.claims import experiments as run
+from course_utils.claims import generation_experiments as generation
 from course_utils.claims import image_experiments as images
 from course_utils.claims import pretraining_experiments as pretraining
 from course_utils.claims import text_experiments as texts
@@ -19,6 +21,7 @@ HS06 = "Hinton & Salakhutdinov, Science 313:504 (2006), Fig. 2B"
 SAME_RUN = "measured in the same run"
 SSE = "SSE per image"
 ERROR, CHECKERBOARD = "test error, %", "% of the variance"
+PSNR, ACCEPTED = "dB", "% accepted by the critic"
 P10, P100 = "precision at 10", "precision at 100"
 
 # `reproduced` leaves out what holds by so little that a notebook's single seed may contradict it.
@@ -398,6 +401,169 @@ _ROWS = [
         sentence="The checkerboard stays after training.",
         quantity="enlarged digits, trained: transposed 3×3, against the digits themselves", unit=CHECKERBOARD,
         relation=">", source=SAME_RUN, measure=convolution.checkerboard_after_training,
+    ),
+    Claim(
+        id="denoiser-beats-filters", system="S18",
+        sentence="A de-noising auto-encoder removes noise from images it has not seen, better than a classical filter.",
+        quantity="Gaussian noise of 0.5, clipped: PSNR of 784-1000-784 − of the best of four tuned filters", unit=PSNR,
+        relation=">", reference=2.0, source="this course's bound", measure=denoising.gain_over_filters,
+    ),
+    Claim(
+        id="clean-target-matters", system="S18",
+        sentence="The target is the clean image, not the noisy one.",
+        quantity="PSNR, trained to restore the clean image, against the noisy one", unit=PSNR,
+        relation=">", source=SAME_RUN, measure=denoising.clean_target,
+    ),
+    Claim(
+        id="fresh-noise-matters", system="S18",
+        sentence="The noise must be drawn anew at every step.",
+        quantity="PSNR, fresh noise against noise drawn once", unit=PSNR,
+        relation=">", source=SAME_RUN, measure=denoising.fresh_noise,
+    ),
+    Claim(
+        id="clean-validation-misleads", system="S18",
+        sentence="Validated without noise, the wrong net looks better.",
+        quantity="PSNR on clean images: trained without noise, against the de-noiser", unit=PSNR,
+        relation=">", source=SAME_RUN, measure=denoising.clean_validation,
+    ),
+    Claim(
+        id="clipping-matters", system="S18",
+        sentence="Clipping changes the noise: train on what will be met.",
+        quantity="PSNR on clipped noise: trained on clipped noise, against noise that is not clipped", unit=PSNR,
+        relation=">", source=SAME_RUN, measure=denoising.forgotten_clipping,
+    ),
+    Claim(
+        id="noisy-targets-will-do", system="S18",
+        sentence="No clean image is needed: other noise on the target averages out, where its mean is 0.",
+        quantity="PSNR lost by targets with noise of their own, not clipped, against clean targets", unit=PSNR,
+        relation="<", reference=1.0, source="this course's bound; Lehtinen et al., ICML 2018, for the idea",
+        measure=denoising.other_noise_as_target,
+    ),
+    Claim(
+        id="matched-noise-is-best", system="S18",
+        sentence="A de-noiser removes the kind of noise it was trained on.",
+        quantity="PSNR on the kind of noise trained on, against the two other kinds, mean of three", unit=PSNR,
+        relation=">", source=SAME_RUN, measure=denoising.matched_noise,
+    ),
+    Claim(
+        id="one-net-for-all-noises", system="S18",
+        sentence="One net can learn several kinds of noise.",
+        quantity="PSNR that one net for three kinds of noise loses to three nets", unit=PSNR,
+        relation="<", reference=1.0, source="this course's bound", measure=denoising.one_for_all,
+    ),
+    Claim(
+        id="denoising-code-is-robust", system="S18",
+        sentence="De-noising makes the code robust: a digit is recognised from it in spite of noise.",
+        quantity="linear classifier on a code of 30, noisy images: de-noising, against plain", unit="% right",
+        relation=">", source=SAME_RUN, measure=denoising.code_on_noisy,
+    ),
+    Claim(
+        id="denoising-code-is-better", system="S18",
+        sentence="De-noising makes a better code, even for clean images.",
+        quantity="linear classifier on a code of 30, clean images: de-noising, against plain", unit="% right",
+        relation=">", source=SAME_RUN, measure=denoising.code_on_clean,
+    ),
+    Claim(
+        id="random-codes-give-digits", system="S19",
+        sentence="Keep the decoder, feed it a random code, and an image comes out that looks like a digit.",
+        quantity="code of 10 from N(0, 1), plain decoder", unit=ACCEPTED,
+        relation=">", reference=50.0, source="this course's reading: more often than not",
+        measure=generation.random_codes,
+    ),
+    Claim(
+        id="codes-are-wider-than-normal", system="S19",
+        sentence="A plain auto-encoder's codes are not from N(0, 1).",
+        quantity="standard deviation of the codes of the training images", unit="unit of the code",
+        relation=">", reference=1.0, source="N(0, 1) has 1", measure=generation.length_of_codes,
+    ),
+    Claim(
+        id="random-codes-drift", system="S19",
+        sentence="Random codes lie in holes: the encoder does not find its way back to them.",
+        quantity="|encode(decode(z)) − z|: z from N(0, 1), against codes of unseen digits", unit="% of |z|",
+        relation=">", source=SAME_RUN, measure=generation.drift_of_random_codes,
+    ),
+    Claim(
+        id="fitted-gaussian-beats-normal", system="S19",
+        sentence="Codes drawn from a Gaussian fitted to the codes give more digits than N(0, 1).",
+        quantity="plain decoder: fitted Gaussian, against N(0, 1)", unit=ACCEPTED,
+        relation=">", source=SAME_RUN,
+        measure=partial(generation.against, "plain, fitted Gaussian", "plain, N(0, 1)"),
+    ),
+    Claim(
+        id="mixture-beats-gaussian", system="S19",
+        sentence="The codes have clusters: a mixture of ten Gaussians gives more digits than one.",
+        quantity="plain decoder: fitted mixture, against fitted Gaussian", unit=ACCEPTED,
+        relation=">", source=SAME_RUN,
+        measure=partial(generation.against, "plain, fitted mixture", "plain, fitted Gaussian"),
+    ),
+    Claim(
+        id="penalty-beats-plain", system="S19",
+        sentence="A penalty on the code's length closes the holes: random codes give digits.",
+        quantity="codes from N(0, 1): penalised, against plain", unit=ACCEPTED,
+        relation=">", source=SAME_RUN, measure=partial(generation.against, "penalised, N(0, 1)", "plain, N(0, 1)"),
+    ),
+    Claim(
+        id="plain-classifier-is-fooled", system="S19",
+        sentence="A classifier that knows only digits cannot say what is none.",
+        quantity="means of six digits: a plain classifier as sure as of real ones, against the critic's",
+        unit="% accepted", relation=">", source=SAME_RUN, measure=generation.sure_of_the_mean,
+    ),
+    Claim(
+        id="squared-error-blurs", system="S19",
+        sentence="Squared error blurs.",
+        quantity="ink that is grey: restored unseen digits, against the digits", unit="% of the ink",
+        relation=">", source=SAME_RUN, measure=generation.blur,
+    ),
+    Claim(
+        id="a-pixel-costs-more-than-half", system="S19",
+        sentence="Squared error is no distance between pictures: a pixel to the side costs more than half a digit.",
+        quantity="moved by one pixel down and right, against the lower half blanked", unit=SSE,
+        relation=">", source=SAME_RUN, measure=generation.shifted_error, seeded=False,
+    ),
+    Claim(
+        id="vae-beats-normal", system="S20",
+        sentence="The variational auto-encoder can be sampled from N(0, 1), where the plain one cannot.",
+        quantity="codes from N(0, 1): variational, against plain", unit=ACCEPTED,
+        relation=">", source=SAME_RUN, measure=partial(generation.against, "variational, N(0, 1)", "plain, N(0, 1)"),
+    ),
+    Claim(
+        id="vae-beats-penalty", system="S20",
+        sentence="The variational auto-encoder gives more digits than the penalised one.",
+        quantity="codes from N(0, 1): variational, against penalised", unit=ACCEPTED,
+        relation=">", source=SAME_RUN,
+        measure=partial(generation.against, "variational, N(0, 1)", "penalised, N(0, 1)"),
+    ),
+    Claim(
+        id="vae-beats-fitted-gaussian", system="S20",
+        sentence="The variational auto-encoder gives more digits than a Gaussian fitted to a plain one's codes.",
+        quantity="variational, N(0, 1), against plain, fitted Gaussian", unit=ACCEPTED,
+        relation=">", source=SAME_RUN,
+        measure=partial(generation.against, "variational, N(0, 1)", "plain, fitted Gaussian"),
+    ),
+    Claim(
+        id="samples-are-no-copies", system="S20",
+        sentence="New images are new: no copies of training images.",
+        quantity="squared error to the nearest training image: new images, against restored training images",
+        unit=SSE, relation=">", source=SAME_RUN, measure=generation.copies,
+    ),
+    Claim(
+        id="kl-collapse", system="S20",
+        sentence="With too large a KL weight the code is not used at all (posterior collapse).",
+        quantity="KL weight 100: numbers of ten that tell 0.01 nats or more", unit="numbers",
+        relation="≈", reference=0.0, tolerance=0.5, source="collapse: none", measure=generation.collapse,
+    ),
+    Claim(
+        id="kl-weight-trade", system="S20",
+        sentence="A larger KL weight restores worse.",
+        quantity="reconstruction: KL weight 10, against 1", unit="nats per image",
+        relation=">", source=SAME_RUN, measure=generation.weight_trade,
+    ),
+    Claim(
+        id="vae-elbo", system="S20",
+        sentence="784-400-20 reaches the published bound.",
+        quantity="test reconstruction + KL (negative ELBO), 10 epochs", unit="nats per image",
+        relation="<", reference=105.6, source="PyTorch's example vae, 10 epochs: 105.6 in two logs",
+        measure=generation.elbo_of_784_400_20, only_on="full",
     ),
 ]  # fmt: skip
 CLAIMS: dict[str, Claim] = {row.id: row for row in _ROWS}
