@@ -56,6 +56,8 @@ def salt_and_pepper(share: float) -> Corruption:
         raise ValueError(f"share is {share}; the share of pixels that are replaced is from 0 to 1.")
 
     def replace(x: Tensor, generator: torch.Generator) -> Tensor:
+        if not x.is_floating_point():
+            raise ValueError(f"salt_and_pepper sets pixels to 1 for white; x is {x.dtype}: divide bytes by 255 first.")
         drawn = torch.rand(x.shape, generator=generator).to(x.device)
         return torch.where(drawn < share, (drawn < share / 2).to(x.dtype), x)
 
@@ -74,7 +76,8 @@ def one_of(*corruptions: Corruption) -> Corruption:
         kind = torch.randint(len(corruptions), (len(x),), generator=generator).to(x.device)
         x_noisy = x.clone()
         for i, corruption in enumerate(corruptions):
-            x_noisy[kind == i] = corruption(x[kind == i], generator)
+            if (chosen := kind == i).any():  # in a small batch, a kind may have no sample
+                x_noisy[chosen] = corruption(x[chosen], generator)
         return x_noisy
 
     return _named(corrupt, f"one_of({', '.join(c.__name__ for c in corruptions)})")

@@ -51,11 +51,12 @@ def fit_critic(
         raise ValueError(f"share_accepted must be between 0 and 1, and at least 20 images be given, not "
                          f"{share_accepted} and {len(images)}.")  # fmt: skip
     n_train = len(images) * 4 // 5
-    x, held_out = images[:n_train], images[n_train:]
     generator = torch.Generator().manual_seed(seed)
+    order = torch.randperm(len(images), generator=generator)  # they may be sorted by class
+    x, held_out = images[order[:n_train]], images[order[n_train:]]
     others = torch.cat([non_examples(x, kind, generator) for kind in NON_EXAMPLES])
     others = others[torch.randperm(len(others), generator=generator)[:n_train]]
-    targets = torch.cat([labels[:n_train], torch.full((len(others),), n_classes)])
+    targets = torch.cat([labels[order[:n_train]], torch.full((len(others),), n_classes)])
     torch.manual_seed(seed)
     classifier = Classifier((images[0].numel(), 500, 250, n_classes + 1))
     trainer = Trainer(
@@ -67,15 +68,18 @@ def fit_critic(
     return critic
 
 
-NonExample = Literal["mean of 2", "mean of 3", "mean of 6", "halves"]
-NON_EXAMPLES: tuple[NonExample, ...] = ("mean of 2", "mean of 3", "mean of 6", "halves")
+NonExample = Literal["mean of 2", "mean of 3", "mean of 6", "halves", "faded"]
+NON_EXAMPLES: tuple[NonExample, ...] = ("mean of 2", "mean of 3", "mean of 6", "halves", "faded")
 
 
 def non_examples(x: Tensor, kind: NonExample, generator: torch.Generator) -> Tensor:
     """As many images as x, `(n, c, h, w)`, made of x's and yet none of its kind: what a bad decoder might make.
 
-    "mean of k": of k images, weighted at random; "halves": one half of an image and the other half of another.
+    "mean of k": of k images, weighted at random; "halves": one half of an image and the other half of another;
+    "faded": an image at 0 to 30 % of its brightness, down to nothing at all.
     """
+    if kind == "faded":
+        return x * 0.3 * torch.rand((len(x), 1, 1, 1), generator=generator)
     if kind == "halves":
         other = x[torch.randperm(len(x), generator=generator)]
         joined = other.clone()
@@ -89,4 +93,4 @@ def non_examples(x: Tensor, kind: NonExample, generator: torch.Generator) -> Ten
     mean = torch.zeros_like(x)
     for weight in weights.T:
         mean += weight[:, None, None, None] * x[torch.randperm(len(x), generator=generator)]
-    return mean
+    return mean.clamp(0, 1)  # the weights' sum is rounded, and may be a trace above 1

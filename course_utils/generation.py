@@ -13,6 +13,7 @@ from torch.distributions import Categorical, MixtureSameFamily, MultivariateNorm
 from course_utils.models import decode_all, encode_all
 
 BYTES_A_NUMBER = 4
+SAMPLES_AT_A_TIME = 10_000  # torch draws from every component of a mixture, in double precision, and takes one of them
 SHARE_OF_FREE_MEMORY = 0.5
 
 
@@ -35,8 +36,9 @@ class CodeDistribution:
         """n codes `(n, n_codes)`, the same ones for the same seed. Raises as `check_memory`."""
         check_memory(n, self.n_codes, what="codes")
         with torch.random.fork_rng(devices=[]):  # torch's distributions draw from the global generator
-            torch.manual_seed(seed)
-            return self._distribution.sample((n,)).float()
+            torch.default_generator.manual_seed(seed)
+            sizes = (min(SAMPLES_AT_A_TIME, n - done) for done in range(0, n, SAMPLES_AT_A_TIME))
+            return torch.cat([self._distribution.sample((size,)).float() for size in sizes])
 
     def log_density(self, z: Tensor) -> Tensor:
         """Logarithm of the density at each code `(n, n_codes)`, in nats: `(n,)`."""
@@ -112,7 +114,7 @@ def circle(centre: Tensor, radius: float, *, n: int) -> Tensor:
 def decode_images(model: nn.Module, z: Tensor, image_shape: tuple[int, int, int]) -> Tensor:
     """Images `(n, c, h, w)` of codes `(n, n_codes)`. Raises ValueError for codes of another size; as `check_memory`."""
     check_memory(len(z), math.prod(image_shape), what="images")
-    return decode_all(model, z).view(-1, *image_shape)
+    return decode_all(model, z).view(len(z), *image_shape)
 
 
 def drift(model: nn.Module, z: Tensor, image_shape: tuple[int, int, int]) -> Tensor:

@@ -170,8 +170,19 @@ def effective_classes(labels: Tensor, *, n_classes: int) -> float:
     """
     if not len(labels):
         raise ValueError("There is no label to count.")
+    if not 0 <= labels.min() <= labels.max() < n_classes:
+        raise ValueError(f"labels go from {labels.min()} to {labels.max()}; the classes are 0 to {n_classes - 1}.")
     shares = torch.bincount(labels, minlength=n_classes).double() / len(labels)
     return torch.special.entr(shares).sum().exp().item()
+
+
+def grey_ink_percent(images: Tensor) -> float:
+    """How blurred images in [0, 1] on black are: % of their inked pixels, those above 0.1, that are below 0.9.
+
+    A sharp stroke has a rim of grey and is white within; a blurred one is all rim. Images without any ink have 0.
+    """
+    inked = images > 0.1
+    return 100 * (inked & (images < 0.9)).sum().item() / max(1, inked.sum().item())
 
 
 def nearest_sse(images: Tensor, others: Tensor) -> Tensor:

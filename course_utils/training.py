@@ -95,7 +95,8 @@ class Trainer:
     Topin 2017).
     corrupt: `corrupt(x, generator)` → noisy x; the target stays clean (Vincent et al. 2008): fresh noise every training
     step, the same noise at every evaluation. supervised: data are pairs (x, target); otherwise a target is ignored.
-    value_range: what x may hold; None for data that are no pixels. seed: for the order of the samples and the noise.
+    value_range: what x may hold; None for data that are no pixels. seed: for the order of the samples and the noise;
+    what the model itself draws in training, as dropout does, comes from torch's generator (`torch.manual_seed`).
     callbacks: plain functions of the trainer, called after every epoch; one may set `trainer.stop = True`.
     checkpoint: a file, written after every epoch. A killed script, run again, goes on from it and ends with the
     weights of one that was never killed, bit for bit on a CPU. A finished one trains nothing again: its first `fit`

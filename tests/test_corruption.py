@@ -3,12 +3,24 @@ import pytest
 import torch
 from torch import Tensor
 
-from course_utils.corruption import masking, shifting, varied_masking
+from course_utils.corruption import (
+    corrupted,
+    gaussian,
+    masking,
+    one_of,
+    salt_and_pepper,
+    shifting,
+    varied_masking,
+)
 
 MAKERS = {
     "masking": lambda: masking(0.3),
     "varied_masking": lambda: varied_masking(0.1),
     "shifting": lambda: shifting(2),
+    "gaussian": lambda: gaussian(0.5),
+    "gaussian, not clipped": lambda: gaussian(0.5, clip=False),
+    "salt and pepper": lambda: salt_and_pepper(0.3),
+    "one of": lambda: one_of(gaussian(0.5), shifting(2), salt_and_pepper(0.3)),
 }
 every_corruption = pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS.keys())
 
@@ -52,7 +64,10 @@ def test_x_is_left_as_it_was_and_what_comes_out_has_its_shape_and_type(make):
     assert noisy.is_contiguous()
 
 
-@pytest.mark.parametrize("make", [lambda: masking(0), lambda: varied_masking(1), lambda: shifting(0)])
+@pytest.mark.parametrize(
+    "make", [lambda: masking(0), lambda: varied_masking(1), lambda: shifting(0), lambda: gaussian(0),
+             lambda: salt_and_pepper(0), lambda: one_of(masking(0), gaussian(0))],
+)  # fmt: skip
 def test_no_noise_at_all_changes_nothing(make):
     x = torch.rand(5, 3, 4, 6)
     assert torch.equal(make()(x, generator()), x)
@@ -65,6 +80,10 @@ def test_no_noise_at_all_changes_nothing(make):
         (lambda: masking(0.5), "masking(0.5)"),
         (lambda: varied_masking(0.01), "varied_masking(0.01)"),
         (lambda: shifting(3), "shifting(3)"),
+        (lambda: gaussian(0.5), "gaussian(0.5, clip=True)"),
+        (lambda: gaussian(0.5, clip=False), "gaussian(0.5, clip=False)"),
+        (lambda: salt_and_pepper(0.2), "salt_and_pepper(0.2)"),
+        (lambda: one_of(masking(0.5), shifting(1)), "one_of(masking(0.5), shifting(1))"),
     ],
 )
 def test_a_corruption_is_named_after_its_noise(make, name):
@@ -182,3 +201,106 @@ def test_what_is_no_image_larger_than_the_shift_is_refused_with_its_shape(shape)
 def test_a_negative_shift_is_refused():
     with pytest.raises(ValueError, match="max_pixels is -1; it must be at least 0"):
         shifting(-1)
+
+
+# ---------------------------------------------------------------------------------------------------------- gaussian
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("sd", [0.01, 0.5, 3.0])
+def test_gaussian_noise_has_the_standard_deviation_asked_for_in_the_unit_of_x(sd, dtype):
+    added = gaussian(sd, clip=False)(torch.full((100, 1, 20, 20), 0.5, dtype=dtype), generator()) - 0.5
+    assert added.dtype == dtype
+    assert added.std().item() == pytest.approx(sd, rel=0.015)  # four standard errors
+    assert added.mean().item() == pytest.approx(0, abs=0.02 * sd)
+    assert (added.abs() < sd).double().mean().item() == pytest.approx(0.6827, abs=0.01)
+
+
+def test_gaussian_noise_of_each_number_is_its_own():
+    added = gaussian(1.0, clip=False)(torch.zeros(2_000, 3, 2, 5), generator()).flatten(1)
+    assert (torch.corrcoef(added.T) - torch.eye(30)).abs().max() < 0.1
+
+
+def test_what_leaves_black_to_white_is_clipped_unless_that_is_not_wanted():
+    x = torch.rand(50, 1, 10, 10)
+    free, clipped = gaussian(0.5, clip=False)(x, generator()), gaussian(0.5)(x, generator())
+    assert free.min() < -0.5
+    assert free.max() > 1.5
+    assert torch.equal(clipped, free.clamp(0, 1))
+
+
+def test_on_black_clipping_leaves_the_positive_half_of_the_noise():
+    noisy = gaussian(0.2)(torch.zeros(100, 400), generator())
+    assert (noisy == 0).double().mean().item() == pytest.approx(0.5, abs=0.01)
+    assert noisy.mean().item() == pytest.approx(0.2 / np.sqrt(2 * np.pi), rel=0.03)
+
+
+@pytest.mark.parametrize("sd", [-0.1, float("nan"), float("inf")])
+def test_a_standard_deviation_that_cannot_be_is_refused(sd):
+    with pytest.raises(ValueError, match=f"sd is {sd}; the standard deviation of the noise is a number of at least 0"):
+        gaussian(sd)
+
+
+# --------------------------------------------------------------------------------------------------- salt and pepper
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 1])
+def test_half_of_the_share_is_salt_and_half_pepper_and_the_rest_is_x(share):
+    x = 0.25 + 0.5 * torch.rand(100, 1, 20, 20)
+    noisy = salt_and_pepper(share)(x, generator())
+    is_salt, is_pepper = noisy == 1, noisy == 0
+    assert is_salt.double().mean().item() == pytest.approx(share / 2, abs=0.01)
+    assert is_pepper.double().mean().item() == pytest.approx(share / 2, abs=0.01)
+    rest = ~(is_salt | is_pepper)
+    assert torch.equal(noisy[rest], x[rest])
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.01, float("nan")])
+def test_a_share_of_pixels_that_cannot_be_is_refused(share):
+    with pytest.raises(ValueError, match=f"share is {share}; the share of pixels that are replaced is from 0 to 1"):
+        salt_and_pepper(share)
+
+
+@pytest.mark.parametrize("make", [lambda: gaussian(0.5), lambda: salt_and_pepper(0.5), lambda: one_of(gaussian(0.5))])
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int64])
+def test_bytes_are_refused_with_the_cure(make, dtype):
+    with pytest.raises(ValueError, match=rf"{dtype}: divide bytes by 255"):
+        make()(torch.zeros(4, 1, 3, 3, dtype=dtype), generator())
+
+
+# ------------------------------------------------------------------------------------------------------------- one of
+
+
+def add(amount: float):
+    """A corruption that leaves its mark on every number."""
+
+    def corrupt(x: Tensor, generator: torch.Generator) -> Tensor:
+        return x + amount
+
+    return corrupt
+
+
+def test_each_sample_gets_exactly_one_kind_and_each_kind_about_its_share_of_the_samples():
+    x = torch.rand(3_000, 1, 2, 3, dtype=torch.float64)
+    added = (one_of(add(1), add(10), add(100))(x, generator()) - x).flatten(1).round()
+    assert (added == added[:, :1]).all()
+    kinds, counts = added[:, 0].unique(return_counts=True)
+    assert kinds.tolist() == [1, 10, 100]
+    assert counts.tolist() == pytest.approx([1_000] * 3, abs=110)  # four standard deviations
+
+
+@pytest.mark.parametrize("n", [0, 1, 2])
+def test_a_batch_may_be_too_small_for_every_kind(n):
+    x = torch.rand(n, 1, 5, 5)
+    for seed in range(5):
+        assert one_of(shifting(1), masking(0.5), varied_masking(0.1))(x, generator(seed)).shape == x.shape
+
+
+def test_one_of_none_is_refused():
+    with pytest.raises(ValueError, match="one_of takes at least one corruption"):
+        one_of()
+
+
+def test_corrupted_is_the_corruption_with_a_generator_of_that_seed():
+    x = torch.rand(5, 1, 4, 4)
+    assert torch.equal(corrupted(x, gaussian(0.5), seed=3), gaussian(0.5)(x, generator(3)))

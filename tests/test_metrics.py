@@ -3,7 +3,11 @@ import math
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from skimage.metrics import peak_signal_noise_ratio
 from torch import nn
+from torch.distributions import Normal
 
 from course_utils.layers import TiedLinear
 from course_utils.metrics import (
@@ -14,18 +18,27 @@ from course_utils.metrics import (
     count_parameters,
     cross_entropy,
     derivatives_by_pixel,
+    effective_classes,
     error_percent,
+    grey_ink_percent,
+    kl_nats_per_image,
     mse_per_pixel,
     nats_per_word,
+    nearest_sse,
+    negative_elbo,
     paired_difference,
+    penalised_sse,
     precision_at_k,
     principal_angles_deg,
+    psnr_db,
     sse_of_each_image,
     sse_per_image,
 )
 
-ERRORS = [sse_per_image, sse_of_each_image, mse_per_pixel, bce_nats_per_image, nats_per_word]
-LOSSES = [sse_per_image, mse_per_pixel, bce_nats_per_image, nats_per_word]
+ERRORS = [sse_per_image, sse_of_each_image, mse_per_pixel, bce_nats_per_image, nats_per_word, psnr_db,
+          kl_nats_per_image]  # fmt: skip
+LOSSES = [sse_per_image, mse_per_pixel, bce_nats_per_image, nats_per_word, kl_nats_per_image]
+quickly = settings(deadline=None, derandomize=True, database=None, max_examples=40)
 SHAPES = [(5, 7), (2, 1, 28, 28), (3, 3, 4, 5), (1, 1)]
 
 
@@ -101,6 +114,160 @@ def test_a_loss_is_a_scalar_with_the_right_gradient(loss):
     x_hat.requires_grad_()
     assert loss(x_hat, x).shape == ()
     assert torch.autograd.gradcheck(lambda x_hat: loss(x_hat, x), (x_hat,))
+
+
+# -------------------------------------------------------------------------------------------------- noise in decibels
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_psnr_is_scikit_images_of_each_image_and_their_mean(shape):
+    x_hat, x = pair(shape)
+    each = [peak_signal_noise_ratio(b, a, data_range=1) for a, b in zip(x_hat.numpy(), x.numpy(), strict=True)]
+    assert psnr_db(x_hat, x) == pytest.approx(np.mean(each))
+    assert psnr_db(x_hat.float(), x.float()) == pytest.approx(np.mean(each), rel=1e-5)
+
+
+def test_psnr_is_a_mean_of_decibels_and_not_the_decibels_of_a_mean():
+    x = torch.zeros(2, 1, 4, 4)
+    x_hat = x + torch.tensor([0.1, 0.01]).view(2, 1, 1, 1)  # 20 and 40 dB
+    assert psnr_db(x_hat, x) == pytest.approx(30, abs=1e-4)
+
+
+def test_an_exact_image_counts_100_decibels():
+    x = torch.rand(2, 1, 4, 4)
+    assert psnr_db(x, x) == pytest.approx(100)
+    assert psnr_db(torch.stack([x[0], x[1] + 0.1]), x) == pytest.approx(60, abs=1e-4)
+
+
+# ----------------------------------------------------------------------------------------- variational, penalised
+
+
+def test_a_code_that_is_the_prior_has_no_divergence_and_every_other_some():
+    zero = torch.zeros(3, 4)
+    assert kl_nats_per_image(zero, zero).item() == 0
+    for _ in range(20):
+        assert kl_nats_per_image(torch.randn(3, 4), torch.randn(3, 4)) > 0
+
+
+@given(
+    mean=st.lists(st.floats(-4, 4), min_size=1, max_size=5),
+    log_variance=st.lists(st.floats(-6, 3), min_size=5, max_size=5),
+)
+@quickly
+def test_the_divergence_is_that_of_samples(mean, log_variance):
+    mean = torch.tensor([mean], dtype=torch.float64)
+    log_variance = torch.tensor([log_variance[: mean.shape[1]]], dtype=torch.float64)
+    sd = (0.5 * log_variance).exp()
+    z = mean + sd * torch.randn(20_000, mean.shape[1], dtype=torch.float64)
+    of_each = (Normal(mean, sd).log_prob(z) - Normal(0, 1).log_prob(z)).sum(dim=1)
+    standard_error = of_each.std().item() / math.sqrt(len(z))
+    assert kl_nats_per_image(mean, log_variance).item() == pytest.approx(
+        of_each.mean().item(), abs=5 * standard_error + 1e-9
+    )
+
+
+@pytest.mark.parametrize(("n", "n_codes"), [(1, 1), (7, 1), (1, 20), (7, 20)])
+def test_a_divergence_is_summed_over_the_code_and_averaged_over_the_images(n, n_codes):
+    ones = torch.ones(n, n_codes)
+    assert kl_nats_per_image(ones, 0 * ones).item() == pytest.approx(n_codes / 2)
+    assert kl_nats_per_image(0 * ones, ones).item() == pytest.approx(n_codes * (math.e - 2) / 2, rel=1e-5)
+
+
+@pytest.mark.parametrize("kl_weight", [0, 0.5, 1, 20])
+@pytest.mark.parametrize(("n", "n_codes"), [(1, 3), (6, 2)])
+def test_the_elbos_terms_are_the_cross_entropy_and_the_divergence_both_in_nats_per_image(kl_weight, n, n_codes):
+    x_hat, x = pair((n, 1, 4, 5))
+    mean, log_variance = torch.randn(2, n, n_codes, dtype=torch.float64).unbind()
+    bce, kl = bce_nats_per_image(x_hat, x).item(), kl_nats_per_image(mean, log_variance).item()
+    loss = negative_elbo(kl_weight)
+    assert loss((x_hat, mean, log_variance), x).item() == pytest.approx(bce + kl_weight * kl)
+    zero = torch.zeros_like(mean)
+    assert loss((x_hat, zero, zero), x).item() == pytest.approx(bce)
+    assert loss.__name__ == f"negative_elbo({kl_weight})"
+
+
+def test_the_elbo_counts_a_nat_once_however_many_pixels_codes_and_images_there_are():
+    """A mean where a sum belongs weighs one term of the two wrong, and trains all the same."""
+    for n, n_pixels, n_codes in ((1, 1, 1), (5, 30, 4)):
+        grey, x = torch.full((n, n_pixels), 0.5), torch.ones(n, n_pixels)
+        mean = torch.ones(n, n_codes)
+        expected = n_pixels * math.log(2) + n_codes / 2
+        assert negative_elbo()((grey, mean, 0 * mean), x).item() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("weight", [0, 0.1, 3])
+def test_a_penalty_is_on_the_squared_length_of_the_code(weight):
+    x_hat, x = pair((6, 1, 4, 5))
+    z = torch.randn(6, 3, dtype=torch.float64)
+    expected = sse_per_image(x_hat, x).item() + weight * (z.norm(dim=1) ** 2).mean().item()
+    loss = penalised_sse(weight)
+    assert loss((x_hat, z), x).item() == pytest.approx(expected)
+    assert loss.__name__ == f"penalised_sse({weight})"
+
+
+@pytest.mark.parametrize(("make", "name"), [(negative_elbo, "kl_weight"), (penalised_sse, "weight")])
+@pytest.mark.parametrize("weight", [-0.1, math.nan, math.inf])
+def test_a_weight_that_cannot_be_is_refused(make, name, weight):
+    with pytest.raises(ValueError, match=f"^{name} is {weight}; the weight of a term of the loss"):
+        make(weight)
+
+
+# ----------------------------------------------------------------------------------------------------------- samples
+
+
+@given(counts=st.lists(st.integers(0, 30), min_size=1, max_size=12).filter(any))
+@quickly
+def test_effective_classes_are_e_to_the_entropy(counts):
+    labels = torch.arange(len(counts)).repeat_interleave(torch.tensor(counts))
+    shares = np.array([count for count in counts if count]) / sum(counts)
+    effective = effective_classes(labels, n_classes=len(counts))
+    assert effective == pytest.approx(np.exp(-(shares * np.log(shares)).sum()))
+    assert 1 - 1e-9 <= effective <= len(counts) + 1e-9
+
+
+@pytest.mark.parametrize("n", [1, 2, 10])
+def test_classes_that_are_equally_frequent_all_count_and_a_class_alone_counts_1(n):
+    assert effective_classes(torch.arange(n).repeat(5), n_classes=n) == pytest.approx(n)
+    assert effective_classes(torch.arange(n).repeat(5), n_classes=50) == pytest.approx(n)  # the others have none
+    assert effective_classes(torch.full((7,), n - 1), n_classes=n) == pytest.approx(1)
+
+
+@pytest.mark.parametrize(("labels", "complaint"), [([], "no label"), ([0, 3], "0 to 3; the classes are 0 to 2"),
+                                                   ([-1, 2], "-1 to 2; the classes are 0 to 2")])  # fmt: skip
+def test_labels_that_are_no_classes_cannot_be_counted(labels, complaint):
+    with pytest.raises(ValueError, match=complaint):
+        effective_classes(torch.tensor(labels, dtype=torch.int64), n_classes=3)
+
+
+def test_grey_ink_is_what_is_neither_black_nor_white_of_what_is_not_black(digits):
+    images = torch.tensor([[0.0, 0.05, 0.2, 0.5, 0.85, 0.95, 1.0, 1.0]]).view(2, 1, 2, 2)
+    assert grey_ink_percent(images) == pytest.approx(50)
+    assert grey_ink_percent(images.round()) == 0
+    assert grey_ink_percent(torch.zeros(2, 1, 2, 2)) == 0
+    x = digits.test_images
+    assert grey_ink_percent(nn.functional.avg_pool2d(x, 3, stride=1, padding=1)) > grey_ink_percent(x) + 20
+
+
+@pytest.mark.parametrize("shape", [(3,), (1, 2, 2), (784,)])
+@pytest.mark.parametrize(("n", "m"), [(1, 1), (7, 40), (1_100, 30)])
+def test_the_nearest_image_is_the_one_by_brute_force(shape, n, m):
+    images, others = torch.rand(n, *shape), torch.rand(m, *shape)
+    nearest = [((others - image) ** 2).flatten(1).sum(dim=1).min().item() for image in images]
+    assert nearest_sse(images, others).numpy() == pytest.approx(np.array(nearest), rel=1e-3, abs=1e-4)
+
+
+def test_a_copy_is_at_no_distance(digits):
+    x = digits.test_images[:100]
+    assert nearest_sse(x[:10], x).max() < 1e-3
+    assert nearest_sse(x[:10], x[10:]).min() > 5
+
+
+@pytest.mark.parametrize(("shape", "other"), [((4, 1, 3, 3), (4, 9)), ((4, 9), (4, 1)), ((4, 9), (0, 9))])
+def test_images_that_cannot_be_compared_are_refused_with_both_shapes(shape, other):
+    with pytest.raises(ValueError, match="cannot be compared") as refusal:
+        nearest_sse(torch.rand(shape), torch.rand(other))
+    assert str(shape) in str(refusal.value)
+    assert str(other) in str(refusal.value)
 
 
 # ------------------------------------------------------------------------------------------------ words of a document

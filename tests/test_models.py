@@ -2,6 +2,7 @@ import copy
 from dataclasses import dataclass
 from functools import partial
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -10,10 +11,12 @@ from course_utils import models
 from course_utils.data import ImageData
 from course_utils.layers import Positions, TiedLinear
 from course_utils.metrics import (
+    bce_nats_per_image,
     count_parameters,
     cross_entropy,
     error_percent,
     nats_per_word,
+    negative_elbo,
     principal_angles_deg,
     sse_per_image,
 )
@@ -25,10 +28,12 @@ from course_utils.models import (
     DenseAutoencoder,
     LinearAutoencoder,
     TextAutoencoder,
+    VariationalAutoencoder,
     activation_layer,
     decode_all,
     encode_all,
     reconstruct,
+    with_code,
 )
 from course_utils.training import Trainer
 
@@ -41,6 +46,7 @@ MAKERS = {
     "deep, linear output": lambda n, k: DeepAutoencoder((n, k), output="linear"),
     "bits": lambda n, k: BinaryAutoencoder((n, 11, k)).eval(),
     "text": lambda n, k: TextAutoencoder((n, 11, k), idf=1 + torch.rand(n)),
+    "variational": lambda n, k: VariationalAutoencoder((n, 11, k)),
 }
 every_model = pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS.keys())
 
@@ -101,6 +107,10 @@ def test_a_batch_without_images_has_no_codes(make):
         (lambda: TextAutoencoder((24, 5), idf=torch.rand(23)), "idf has 23 numbers; the vocabulary has 24 words"),
         (lambda: TextAutoencoder((24, 5), word_counts=torch.rand(23)), r"each of the 24 words.*\(23,\)"),
         (lambda: TextAutoencoder((24, 5), word_counts=torch.zeros(24)), "not all of them 0"),
+        (lambda: VariationalAutoencoder((24,)), r"sizes must name .*, not \(24,\)"),
+        (lambda: VariationalAutoencoder((24, 5)), r"sizes need a hidden layer .*, not \(24, 5\)"),
+        (lambda: VariationalAutoencoder((24, 0, 5)), r"at least 1 unit; sizes are \(24, 0, 5\)"),
+        (lambda: VariationalAutoencoder((24, 11, 5), mean=torch.rand(23)), "mean has 23 numbers"),
         (lambda: ConvAutoencoder((1, 2, 8), 5), "2×8 images are too small for 2 pooling.s.; give fewer channels"),
         (lambda: ConvAutoencoder((1, 8, 1), 5, channels=(2,)), "8×1 images are too small for 1 pooling"),
         (lambda: ConvAutoencoder((1, 32, 4), 5, channels=(2, 2, 2)), "32×4 images are too small for 3 pooling"),
@@ -394,19 +404,26 @@ def conv_net(image_shape: tuple[int, int, int] = (3, 8, 12), unpool: str = "repe
     return ConvAutoencoder(image_shape, 4, channels=(5, 7), unpool=unpool, mean=torch.rand(image_shape))
 
 
+def variational_net() -> VariationalAutoencoder:
+    return VariationalAutoencoder((30, 12, 7, 4))
+
+
 UNPOOLS = ["repeat", "positions", "transposed"]
 every_unpool = pytest.mark.parametrize("unpool", UNPOOLS)
-KINDS = {"text": (text_net, (30,)), "bits": (bit_net, (30,)), "convolution": (conv_net, (3, 8, 12))} | {
+KINDS = {"text": (text_net, (30,)), "bits": (bit_net, (30,)), "variational": (variational_net, (30,)),
+         "convolution": (conv_net, (3, 8, 12))} | {
     f"convolution, odd, {unpool}": (partial(conv_net, (3, 7, 13), unpool), (3, 7, 13)) for unpool in UNPOOLS
-}
+}  # fmt: skip
 every_kind = pytest.mark.parametrize(("make", "shape"), KINDS.values(), ids=KINDS.keys())
 
 
 @every_kind
 def test_a_step_of_training_reaches_every_parameter(make, shape):
     model, x = make(), torch.rand(20, *shape)
-    loss = nats_per_word if isinstance(model, TextAutoencoder) else sse_per_image
-    loss(model(x), x).backward()
+    if isinstance(model, VariationalAutoencoder):
+        negative_elbo()(model.sampled(x), x).backward()
+    else:
+        (nats_per_word if isinstance(model, TextAutoencoder) else sse_per_image)(model(x), x).backward()
     for name, parameter in model.named_parameters():
         assert parameter.grad is not None, name
         assert parameter.grad.isfinite().all(), name
@@ -710,6 +727,119 @@ def test_what_convolutions_see_moves_with_the_image():
     seen, seen_moved = before_code
     torch.testing.assert_close(seen.roll((1, 1), dims=(2, 3))[..., 1:, 1:], seen_moved[..., 1:, 1:])
     assert not torch.allclose(seen, seen_moved)
+
+
+# --------------------------------------------------------------------------------------------------------- variational
+
+
+def decoded_codes(model: VariationalAutoencoder, x: Tensor) -> Tensor:
+    """The codes that `sampled` draws: what the decoder is given."""
+    seen = []
+    hook = model.decoder.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0].detach()))
+    model.sampled(x)
+    hook.remove()
+    return seen[0]
+
+
+def with_variances_of_its_own() -> VariationalAutoencoder:
+    """A model whose variances differ from image to image and along the code: at the start all of them are 1."""
+    model = variational_net()
+    nn.init.normal_(model.to_log_variance.weight, std=0.5)
+    nn.init.normal_(model.to_log_variance.bias)
+    return model
+
+
+@pytest.mark.parametrize("shape", [(30,), (1, 5, 6), (3, 2, 5)])
+def test_sampled_images_come_in_their_shape_with_the_distribution_of_the_code(shape):
+    model, x = with_variances_of_its_own(), torch.rand(9, *shape)
+    sampled = model.sampled(x)
+    assert sampled.x_hat.shape == x.shape
+    assert sampled.mean.shape == sampled.log_variance.shape == (9, 4)
+    for found, expected in zip(sampled[1:], model.encode_distribution(x), strict=True):
+        assert torch.equal(found, expected)
+    assert torch.equal(model.encode(x), sampled.mean)
+    assert not torch.equal(sampled.mean, sampled.log_variance)
+
+
+def test_sampled_codes_are_random_with_the_mean_and_variance_of_each_image():
+    model, x = with_variances_of_its_own(), torch.rand(2, 30)
+    mean, log_variance = model.encode_distribution(x)
+    n = 20_000
+    z = decoded_codes(model, x.repeat_interleave(n, dim=0)).unflatten(0, (2, n))
+    sd = (0.5 * log_variance).exp()
+    assert ((z.mean(dim=1) - mean) / sd).abs().max() < 0.03  # four standard errors
+    assert z.std(dim=1).div(sd).detach().numpy() == pytest.approx(np.ones((2, 4)), rel=0.02)
+    for codes in z:
+        assert (torch.corrcoef(codes.T) - torch.eye(4)).abs().max() < 0.03
+    assert not torch.equal(z[0], z[1])
+
+
+def test_at_the_start_the_noise_is_that_of_the_prior():
+    _, log_variance = variational_net().encode_distribution(torch.rand(9, 30))
+    assert torch.equal(log_variance, torch.zeros(9, 4))
+
+
+def test_a_variational_model_as_an_auto_encoder_takes_the_mean_and_draws_nothing():
+    model, x = with_variances_of_its_own(), torch.rand(9, 30)
+    assert not torch.equal(model.sampled(x).x_hat, model.sampled(x).x_hat)
+    for training in (True, False):
+        model.train(training)
+        state = torch.get_rng_state()
+        assert torch.equal(model(x), model(x))
+        torch.testing.assert_close(model(x), model.decode(model.encode_distribution(x)[0]))
+        assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.parametrize("part", ["to_mean", "to_log_variance", "body", "decoder"])
+def test_the_error_of_a_sampled_reconstruction_alone_reaches_every_part(part):
+    """The reparametrisation trick: without the divergence, too, the gradient passes through the drawn code."""
+    model, x = with_variances_of_its_own(), torch.rand(20, 30)
+    bce_nats_per_image(model.sampled(x).x_hat, x).backward()
+    for name, parameter in model.get_submodule(part).named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.abs().max() > 0, name
+
+
+def test_the_gradient_of_a_drawn_code_is_that_of_mean_plus_sd_times_noise():
+    model, x = with_variances_of_its_own().double(), torch.rand(20, 30, dtype=torch.float64)
+    mean, log_variance = (of_code.detach().requires_grad_() for of_code in model.encode_distribution(x))
+    torch.manual_seed(1)
+    epsilon = torch.randn_like(mean)
+    torch.manual_seed(1)
+    model.encode_distribution = lambda x: (mean, log_variance)
+    seen = []
+    model.decoder.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
+    model.sampled(x)
+    seen[0].sum().backward()
+    torch.testing.assert_close(mean.grad, torch.ones_like(mean))
+    torch.testing.assert_close(log_variance.grad, 0.5 * (0.5 * log_variance).exp().detach() * epsilon)
+
+
+def test_a_variational_model_starts_at_the_mean_image(digits):
+    mean, x = digits.train_images.mean(dim=0), digits.test_images[:200]
+
+    def distance(mean_given: Tensor | float) -> float:
+        model = VariationalAutoencoder((784, 100, 2), mean=mean_given)
+        return sse_per_image(reconstruct(model, x), mean.expand_as(x)).item()
+
+    assert distance(mean) < 5  # the digits themselves are 52 from it
+    assert distance(0.5) > 20
+
+
+@every_model
+def test_with_code_is_the_reconstruction_and_the_code_it_is_made_of(make):
+    model, x = make(24, 5), torch.rand(9, 1, 4, 6)
+    x_hat, z = with_code(model, x)
+    assert x_hat.shape == x.shape
+    torch.testing.assert_close(x_hat, model(x))
+    torch.testing.assert_close(z, model.encode(x))
+    assert z.requires_grad
+
+
+def test_with_code_encodes_once_so_that_both_belong_together():
+    model, x = bit_net().train(), torch.rand(9, 30)  # noisy in training: encoded again, the code would be another
+    x_hat, z = with_code(model, x)
+    torch.testing.assert_close(x_hat, model.decode(z))
 
 
 # -------------------------------------------------------------------------------------------------------- classifiers

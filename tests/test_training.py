@@ -4,6 +4,7 @@ import os
 import signal
 from collections.abc import Callable, Iterable
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,8 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset, Subset, TensorDataset
 
 from course_utils.data import DataError
-from course_utils.metrics import mse_per_pixel, sse_per_image
-from course_utils.models import DeepAutoencoder, reconstruct
+from course_utils.metrics import mse_per_pixel, negative_elbo, penalised_sse, sse_per_image
+from course_utils.models import DeepAutoencoder, VariationalAutoencoder, encode_all, reconstruct, with_code
 from course_utils.training import History, Trainer, TrainingError
 
 
@@ -56,6 +57,16 @@ class Copy(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         self.inputs.append(x.detach().clone())
         return x + 0 * self.weight
+
+
+def variational() -> VariationalAutoencoder:
+    torch.manual_seed(0)
+    return VariationalAutoencoder((6, 4, 2))
+
+
+# What a variational model and a penalised code are trained with.
+SAMPLING = {"output": VariationalAutoencoder.sampled, "loss": negative_elbo()}
+PENALISING = {"output": with_code, "loss": penalised_sse(0.1)}
 
 
 def noise(x: Tensor, generator: torch.Generator) -> Tensor:
@@ -501,6 +512,91 @@ def test_the_noise_is_on_in_validation():
     assert validation_loss == pytest.approx([6], rel=0.5)  # six pixels of variance 1; without noise it were 0
 
 
+# ------------------------------------------------------------------------------------------- more than the output
+
+
+@pytest.mark.parametrize(("make", "options"), [(model, PENALISING), (variational, SAMPLING)], ids=["code", "sampled"])
+def test_a_loss_may_look_at_more_than_the_reconstruction(make, options):
+    one = trainer(make(), **options)
+    before = one.evaluate(images(seed=1))
+    history = one.fit(images(), images(seed=1), n_epochs=30)
+    assert history["train_loss"][-1] < 0.95 * history["train_loss"][0]
+    assert history["validation_loss"][-1] < before
+    with torch.no_grad():
+        losses = [one.loss(one.output(one.model, x), x).item() for x in images(seed=1).split(8) * 40]
+    by_hand = np.average(losses, weights=[8, 8, 4] * 40)  # of forty draws of the sampled code
+    assert one.evaluate(images(seed=1)) == pytest.approx(by_hand, rel=0.05)
+
+
+def test_a_penalty_shortens_the_codes():
+    lengths = []
+    for weight in (0, 1):
+        one = trainer(output=with_code, loss=penalised_sse(weight))
+        one.fit(images(), n_epochs=30)
+        lengths.append(encode_all(one.model, images()).norm(dim=1).mean().item())
+    assert lengths[1] < 0.5 * lengths[0]
+
+
+def test_the_output_is_made_of_the_noisy_input_and_the_target_is_clean():
+    seen = []
+
+    def output(model: nn.Module, x: Tensor) -> Tensor:
+        seen.append(x.clone())
+        return model(x)
+
+    recorder = RecordingLoss()
+    trainer(Constant(), output=output, corrupt=noise, loss=recorder).evaluate(images())
+    assert not torch.equal(torch.cat(seen), images())
+    assert torch.equal(torch.cat(recorder.targets), images())
+
+
+def test_a_model_that_samples_is_evaluated_with_the_same_numbers_each_time():
+    one = trainer(variational(), **SAMPLING)
+    x = images()
+    assert not torch.equal(one.model.sampled(x).x_hat, one.model.sampled(x).x_hat)
+    assert one.evaluate(x) == one.evaluate(x)
+    validated = one.fit(x, x, n_epochs=2)["validation_loss"]
+    assert one.evaluate(x) == validated[-1]
+    assert trainer(variational(), seed=1, **SAMPLING).evaluate(x) != trainer(variational(), **SAMPLING).evaluate(x)
+
+
+def test_an_evaluation_leaves_the_global_random_numbers_as_they_were():
+    one = trainer(variational(), **SAMPLING)
+    state = torch.get_rng_state()
+    one.evaluate(images())
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.parametrize("make", [variational, lambda: nn.Sequential(model(), nn.Dropout(0.5))])
+def test_evaluating_in_between_changes_nothing_of_the_training_bit_for_bit(make):
+    options = SAMPLING if make is variational else {}
+    runs = []
+    for callbacks in ([], [lambda one: one.evaluate(images(seed=2))]):
+        one = trainer(make(), callbacks=callbacks, **options)
+        one.fit(images(), n_epochs=2)
+        for _ in callbacks:
+            one.evaluate(images(seed=3))
+        one.fit(images(), images(seed=1) if callbacks else None, n_epochs=2)
+        runs.append(one)
+    assert runs[0].history["train_loss"] == runs[1].history["train_loss"]
+    for a, b in zip(*(one.model.state_dict().values() for one in runs), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_training_draws_fresh_codes_at_every_step_and_in_every_epoch():
+    errors = []
+
+    def loss(output: tuple[Tensor, Tensor, Tensor], x: Tensor) -> Tensor:
+        errors.append(output[0].detach().clone())
+        return sse_per_image(output[0], x)
+
+    frozen = variational().requires_grad_(False)
+    frozen.decoder[-2].bias.requires_grad_(True)
+    x = images(1).repeat(8, 1)
+    trainer(frozen, output=VariationalAutoencoder.sampled, loss=loss, lr=1e-12).fit(x, n_epochs=3)
+    assert all(not torch.allclose(a, b, atol=1e-4) for a, b in pairwise(errors))
+
+
 # ------------------------------------------------------------------------------------------------------------- errors
 
 
@@ -640,6 +736,9 @@ SCRIPTS = {
     "sgd, constant": {"optimizer": "sgd", "schedule": "constant"},
     "noise": {"corrupt": noise},
     "dropout": {"make": model_with_dropout},
+    "variational": {"make": variational, **SAMPLING},
+    "variational, noise": {"make": variational, "corrupt": noise, **SAMPLING},
+    "penalised": PENALISING,
     "dataset": {"of": TensorDataset},
     "tied": {"make": lambda: model(tied=True)},
     "loader": {"of": lambda x: DataLoader(x, batch_size=8, shuffle=True)},
@@ -787,6 +886,10 @@ def test_a_damaged_byte_anywhere_is_refused_or_does_no_harm(tmp_path):
             assert_same_run(again, finished)
 
 
+def twice(model: nn.Module, x: Tensor) -> Tensor:
+    return model(model(x))
+
+
 @pytest.mark.parametrize(
     ("change", "named"),
     [
@@ -796,6 +899,8 @@ def test_a_damaged_byte_anywhere_is_refused_or_does_no_harm(tmp_path):
         ({"schedule": "constant"}, "schedule was one-cycle"),
         ({"optimizer": "sgd"}, "optimizer was adam, now it is sgd"),
         ({"loss": mse_per_pixel}, "loss was sse_per_image, now it is mse_per_pixel"),
+        ({"loss": penalised_sse(0.1), "output": with_code}, r"loss was sse_per_image, now it is penalised_sse\(0.1\)"),
+        ({"output": twice}, "output was None, now it is twice"),
         ({"of": lambda x: x[:19]}, "training samples was 20, now it is 19"),
         ({"make": lambda: model((6, 3, 2))}, "parameters"),
         ({"make": lambda: model((6, 2))}, "parameters"),
@@ -805,6 +910,19 @@ def test_a_checkpoint_of_another_set_up_is_refused_with_what_differs(tmp_path, c
     script(tmp_path / "run.pt")
     with pytest.raises(TrainingError, match=f"run.pt was made by another set-up: {named}.*another file"):
         script(tmp_path / "run.pt", **change)
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"output": twice, "loss": SAMPLING["loss"]}, "output was sampled, now it is twice"),
+        ({**SAMPLING, "loss": negative_elbo(4)}, r"loss was negative_elbo\(1.0\), now it is negative_elbo\(4\)"),
+    ],
+)
+def test_a_checkpoint_of_a_variational_run_is_not_continued_with_another_output_or_weight(tmp_path, change, named):
+    script(tmp_path / "run.pt", make=variational, **SAMPLING)
+    with pytest.raises(TrainingError, match=f"run.pt was made by another set-up: {named}"):
+        script(tmp_path / "run.pt", make=variational, **change)
 
 
 @pytest.mark.parametrize(("before", "now", "named"), [((5,), (6,), "5, not 6"), ((2, 3), (2, 4), "3, not 4")])

@@ -6,13 +6,15 @@ instead of 150, so that a slider feels like a slider.
 
 from course_utils.widgets.base import LiveFigure
 from course_utils.widgets.convolution import DeconvolutionStepper, PositionsExplorer, UnpoolingStepper
+from course_utils.widgets.denoising import DenoisingExplorer
+from course_utils.widgets.plane import CodeSliders, PlaneExplorer
 from course_utils.widgets.pointer import DrawingPad, PictureChooser
 from course_utils.widgets.pretraining import LabelBudgetExplorer, PretrainingStepper
 from course_utils.widgets.restoring import CodeSizeExplorer, PCAExplorer, WalkExplorer
 from course_utils.widgets.search import ImageSearchExplorer, TextSearchExplorer
 
 __all__ = [
-    "CodeSizeExplorer", "DeconvolutionStepper", "DrawingPad", "ImageSearchExplorer", "LabelBudgetExplorer",
-    "LiveFigure", "PCAExplorer", "PictureChooser", "PositionsExplorer", "PretrainingStepper", "TextSearchExplorer",
-    "UnpoolingStepper", "WalkExplorer",
+    "CodeSizeExplorer", "CodeSliders", "DeconvolutionStepper", "DenoisingExplorer", "DrawingPad",
+    "ImageSearchExplorer", "LabelBudgetExplorer", "LiveFigure", "PCAExplorer", "PictureChooser", "PlaneExplorer",
+    "PositionsExplorer", "PretrainingStepper", "TextSearchExplorer", "UnpoolingStepper", "WalkExplorer",
 ]  # fmt: skip

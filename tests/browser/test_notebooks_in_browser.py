@@ -101,6 +101,8 @@ class EveryNotebook:
 
     def test_each_key_press_on_a_slider_brings_a_new_picture_soon(self, notebook):
         for class_name, descriptions in self.WIDGETS.items():
+            if not descriptions:
+                continue  # it follows the pointer, and has tests of its own
             widget, times = notebook.widget(class_name), []
             for description in descriptions:
                 slider = widget.slider(description)
@@ -1069,3 +1071,391 @@ class TestCNNAutoencoder(EveryNotebook):
         eventually(lambda: self.check_pair(positions, digits, a=39, b=3))
         positions.screenshot("PositionsExplorer_last")
         assert positions.errors() == ""
+
+
+def decibels(image: np.ndarray, clean: np.ndarray) -> float:
+    """Peak signal-to-noise ratio, white being 1."""
+    return -10 * np.log10(np.square(image - clean).mean())
+
+
+class TestDenoising(EveryNotebook):
+    NOTEBOOK = "07_denoising"
+    WIDGETS: ClassVar = {"DenoisingExplorer": ("level", "digit no.", "noise no.")}
+    NETS = ("all three kinds", "Gaussian 0.5 alone", "no noise")
+    LEVELS: ClassVar = {
+        "Gaussian": ("0.1", "0.2", "0.35", "0.5", "0.7", "1.0"), "masking": ("0.0", "0.1", "0.3", "0.5", "0.7", "0.9"),
+        "salt and pepper": ("0.0", "0.05", "0.15", "0.3", "0.45", "0.6"),
+    }  # fmt: skip
+    ONE = tuple((14.0, y) for y in np.linspace(4, 24, 9))
+
+    @pytest.fixture
+    def explorer(self, notebook):
+        """Digit 0 with Gaussian noise of 0.5, the first that is drawn, the net that has met all kinds, an empty pad."""
+        widget = notebook.widget("DenoisingExplorer")
+        for description, name in (("net", self.NETS[0]), ("noise", "Gaussian")):
+            widget.dropdown(description).select_option(name)
+        widget.pad.clear()
+        for description in ("digit no.", "noise no."):
+            widget.slider(description).to_start()
+        self.go_to_level(widget, 3)
+        return widget
+
+    def go_to_level(self, explorer: WidgetView, place: int) -> None:
+        steps = place - int(explorer.slider("level").position()[1])
+        explorer.slider("level").press("ArrowRight" if steps > 0 else "ArrowLeft", times=abs(steps))
+
+    def check(self, explorer, image, *, what="digit 0", kind="Gaussian", place=3):
+        """The decibels of noisy image, net and filter are those of the pictures, and the verdict is theirs."""
+        level, text = self.LEVELS[kind][place], explorer.readout()
+        assert explorer.slider("level").value == level
+        assert re.match(rf"{what}, {kind} noise, [a-z ]+ {float(level):g}: noisy ", text)
+        clean, *spoilt = (explorer.picture().grey(panel) for panel in range(4))
+        np.testing.assert_allclose(clean, image, atol=TWO_GREYS)
+        *said, gain = (float(number) for number in re.findall(r"(\d+\.\d+) dB", text))
+        # Greys are rounded down, which counts where there is little noise.
+        assert said == pytest.approx([decibels(shown, image) for shown in spoilt], abs=0.15)
+        assert gain == pytest.approx(abs(said[1] - said[2]), abs=2 * TWO_DECIMALS)
+        assert f"The {'net' if said[1] > said[2] else 'filter'} is better by" in text
+        assert ("Neither is better" in text) == (said[0] >= max(said[1:]))
+        return said
+
+    def test_more_noise_is_fewer_decibels_and_the_net_is_the_better_where_it_was_trained(self, explorer, digits):
+        x, said = digits.test_images[0, 0].double().numpy(), []
+        explorer.slider("level").to_start()
+        for place in range(6):
+            said.append(self.check(explorer, x, place=place))
+            explorer.screenshot(f"DenoisingExplorer_{place}")
+            if place < 5:
+                explorer.slider("level").press("ArrowRight")
+        noisy, net, by_filter = np.transpose(said)
+        assert (np.diff(noisy) < -1).all()
+        assert (np.diff(by_filter) < 0).all()
+        assert net[3] > by_filter[3] > noisy[3] + 3  # what it was trained on
+        assert by_filter[0] > noisy[0] > net[0]  # the net redraws the digit, whatever there is to see
+
+    def test_text_and_pictures_follow_the_digit_and_the_noise(self, explorer, digits):
+        x = digits.test_images[:50, 0].double().numpy()
+        better = []
+        for i in range(1, 6):
+            explorer.slider("digit no.").press("ArrowRight")
+            _, net, by_filter = self.check(explorer, x[i], what=f"digit {i}")
+            better.append(net > by_filter)
+        assert sum(better) >= 3
+        first = explorer.picture()
+        explorer.slider("noise no.").press("ArrowRight")
+        self.check(explorer, x[5], what="digit 5")
+        other = explorer.picture()
+        assert np.abs(other.grey(1) - first.grey(1)).mean() > 0.1
+        explorer.slider("noise no.").press("ArrowLeft")
+        assert not explorer.picture().changed_from(first).any()  # the same noise again
+        explorer.slider("digit no.").drag(to=1)
+        eventually(lambda: self.check(explorer, x[49], what="digit 49"))
+        assert explorer.errors() == ""
+
+    def test_each_kind_of_noise_does_what_its_name_says_and_has_levels_of_its_own(self, explorer, digits):
+        x, times = digits.test_images[0, 0].double().numpy(), []
+        for kind in ("masking", "salt and pepper", "Gaussian", "masking", "salt and pepper"):
+            choose = partial(explorer.dropdown("noise").select_option, kind)
+            times.append(explorer.timed(choose, event="change", kind="dropdown"))
+            explorer.settle()
+            self.check(explorer, x, kind=kind)
+            noisy = explorer.picture().grey(1)
+            changed = np.abs(noisy - x) > TWO_GREYS
+            if kind == "masking":
+                assert 0.3 < changed[x > 0.1].mean() < 0.7
+                assert noisy[changed].max() == 0
+            elif kind == "salt and pepper":
+                assert 0.1 < changed.mean() < 0.3  # of the 30 %, some were black or white already
+                assert set(noisy[changed]) == {0, 1}
+        assert statistics.median(times) <= MEDIAN_MS
+        explorer.slider("level").press("ArrowRight")
+        self.check(explorer, x, kind="salt and pepper", place=4)
+        explorer.slider("level").to_start()
+        assert explorer.slider("level").value == "0.0"
+        assert "noisy exact, " in explorer.readout()
+        assert "There is no noise" in explorer.readout()
+        np.testing.assert_array_equal(explorer.picture().grey(1), explorer.picture().grey(0))
+        explorer.screenshot("DenoisingExplorer_no_noise")
+
+    def test_another_net_changes_its_own_picture_and_the_text(self, explorer, digits):
+        x, before, times = digits.test_images[0, 0].double().numpy(), explorer.picture(), []
+        of_nets = {self.NETS[0]: self.check(explorer, x)[1]}
+        for name in self.NETS[1:]:
+            choose = partial(explorer.dropdown("net").select_option, name)
+            times.append(explorer.timed(choose, event="change", kind="dropdown"))
+            explorer.settle()
+            of_nets[name] = self.check(explorer, x)[1]
+            assert f"net “{name}”" in explorer.readout()
+            changed = explorer.picture().changed_from(before)
+            for panel, (rows, columns) in enumerate(before.panels):
+                assert changed[rows, columns].any() == (panel == 2)
+        assert statistics.median(times) <= MEDIAN_MS
+        assert min(of_nets[name] for name in self.NETS[:2]) > of_nets["no noise"] + 3  # it has learnt to copy
+
+    def check_drawing(self, explorer):
+        """The clean image is a white upright stroke in the middle, and noise is added to that."""
+        drawn = explorer.picture().grey(0)
+        assert drawn[5:23, 13:15].min() > 0.9
+        assert drawn[:, :11].max() == drawn[:, 17:].max() == drawn[:2].max() == drawn[27:].max() == 0
+        self.check(explorer, drawn, what="your drawing")
+
+    def test_each_stroke_on_the_pad_is_spoilt_and_restored_soon(self, notebook, explorer, digits):
+        x, before = digits.test_images[:2, 0].double().numpy(), explorer.picture()
+        times = explorer.pad.draw(self.ONE)
+        assert statistics.median(times) <= MEDIAN_MS
+        eventually(lambda: self.check_drawing(explorer))
+        explorer.screenshot("DenoisingExplorer_drawn")
+        assert "Clear the pad" in explorer.readout()
+        explorer.slider("noise no.").press("ArrowRight")  # the drawing stays
+        self.check_drawing(explorer)
+        explorer.slider("noise no.").press("ArrowLeft")
+        explorer.pad.clear()
+        self.check(explorer, x[0])
+        assert not explorer.picture().changed_from(before).any()
+
+    def test_another_digit_takes_the_drawing_s_place(self, explorer, digits):
+        explorer.pad.draw(self.ONE)
+        eventually(lambda: self.check_drawing(explorer))
+        explorer.slider("digit no.").press("ArrowRight")
+        self.check(explorer, digits.test_images[1, 0].double().numpy(), what="digit 1")
+        assert explorer.errors() == ""
+
+
+class TestGeneration(EveryNotebook):
+    NOTEBOOK = "08_generation"
+    N_CODES = 10
+    WIDGETS: ClassVar = {
+        "PlaneExplorer": (), "CodeSliders": ("digit no.", *(f"number {i}" for i in range(1, N_CODES + 1))),
+    }  # fmt: skip
+    MODELS = ("plain", "penalised", "variational")
+    N_TILES = 14
+
+    @pytest.fixture
+    def explorer(self, notebook):
+        """The plain model's codes, the cross in the middle."""
+        notebook.page.mouse.move(0, 0)  # what scrolls below the mouse would follow it
+        widget = notebook.widget("PlaneExplorer")
+        widget.dropdown("model").select_option(self.MODELS[0])
+        widget.button("codes").click()
+        widget.plane.box.scroll_into_view_if_needed()
+        notebook.page.mouse.move(*widget.plane.on_screen(0.5, 0.5))
+        widget.settle()
+        return widget
+
+    @pytest.fixture
+    def sliders(self, notebook):
+        """The code of digit 0."""
+        widget = notebook.widget("CodeSliders")
+        widget.slider("digit no.").to_start()
+        for key in ("ArrowRight", "ArrowLeft"):  # another digit and back: only that sets the numbers
+            widget.slider("digit no.").press(key)
+        return widget
+
+    # ---------------------------------------------------------------------------------------------------------- plane
+
+    def code(self, explorer: WidgetView) -> np.ndarray:
+        """The code that the text says."""
+        found = re.search(r"z = \((−?[\d.]+), (−?[\d.]+)\)", explorer.readout())
+        return np.array([float(number.replace("−", "-")) for number in found.groups()])
+
+    def check_nearest(self, explorer, digits):
+        """What is shown as the nearest is an image of the class that is said; returns how many codes are near."""
+        name = re.search("the nearest is of a “(.)”", explorer.readout())[1]
+        x = digits.test_images[digits.test_labels == int(name), 0].double().numpy()
+        differences = np.abs(x - explorer.picture().grey(1)).max(axis=(1, 2))
+        assert differences.min() <= TWO_GREYS
+        assert "of 1,000, the nearest" in explorer.readout()
+        return explorer.number("of the plane's width):")
+
+    def check_at(self, explorer, u, v):
+        assert explorer.plane.cross() == pytest.approx((u, v), abs=0.003)
+
+    def test_digit_and_text_follow_the_pointer(self, explorer, digits):
+        middle, pictures, times, codes, n_near = self.code(explorer), [explorer.picture()], [], {}, {}
+        for place in ((0.1, 0.1), (0.9, 0.1), (0.1, 0.9), (0.4, 0.5), (0.45, 0.5), (0.5, 0.45), (0.5, 0.6), (0.6, 0.6)):
+            times.append(explorer.plane.point(*place))
+            explorer.settle()
+            self.check_at(explorer, *place)
+            pictures.append(explorer.picture())
+            assert all(pictures[-1].changed_from(earlier).any() for earlier in pictures[:-1])
+            codes[place], n_near[place] = self.code(explorer), self.check_nearest(explorer, digits)
+        assert statistics.median(times) <= MEDIAN_MS
+        width = (codes[0.9, 0.1] - codes[0.1, 0.1])[0] / 0.8
+        assert width > 1
+        for place, z in codes.items():
+            np.testing.assert_allclose(z - middle, width * (np.array(place) - 0.5), atol=0.02 + 0.002 * width)
+        assert max(n_near.values()) > 5  # the codes are in the middle rather than in the corners
+        assert min(n_near.values()) == 0
+        explorer.screenshot("PlaneExplorer_pointed")
+        assert explorer.errors() == ""
+
+    def test_arrow_keys_move_the_cross_and_shift_moves_it_faster_as_far_as_the_edge(self, notebook, explorer, digits):
+        place, times, expected = notebook.place(), [], np.array([0.5, 0.5])
+        for key, du, dv in (("ArrowRight", 0.02, 0), ("ArrowUp", 0, 0.02), ("ArrowLeft", -0.02, 0),
+                            ("ArrowDown", 0, -0.02), ("Shift+ArrowUp", 0, 0.1), ("Shift+ArrowRight", 0.1, 0),
+                            ("ArrowRight", 0.02, 0), ("Shift+ArrowLeft", -0.1, 0)):  # fmt: skip
+            before = self.code(explorer)
+            times.append(explorer.plane.press(key))
+            explorer.settle()
+            expected += (du, dv)
+            self.check_at(explorer, *expected)
+            assert (np.sign((self.code(explorer) - before).round(2)) == np.sign([du, dv])).all()
+        self.check_nearest(explorer, digits)
+        assert statistics.median(times) <= MEDIAN_MS
+        for _ in range(6):
+            notebook.page.keyboard.press("Shift+ArrowUp")
+        explorer.settle()
+        self.check_at(explorer, 0.52, 1)
+        for key in "ArrowUp", "Shift+ArrowUp":
+            notebook.page.keyboard.press(key)
+        explorer.settle()
+        self.check_at(explorer, 0.52, 1)
+        assert notebook.place() == place
+
+    def test_beside_the_plane_nothing_is_asked_unless_a_drag_began_on_it(self, explorer):
+        mouse, plane, before = explorer.page.mouse, explorer.plane, explorer.readout()
+        mouse.move(*plane.on_screen(-0.05, 0.8))
+        explorer.settle()
+        assert explorer.readout() == before
+        self.check_at(explorer, 0.5, 0.5)
+        mouse.move(*plane.on_screen(0.3, 0.8))
+        mouse.down()
+        mouse.move(*plane.on_screen(-0.05, 0.8), steps=50)
+        mouse.up()
+        explorer.settle()
+        self.check_at(explorer, 0, 0.8)
+        dragged = self.code(explorer)
+        mouse.move(*plane.on_screen(0.5, 0.8))
+        explorer.settle()
+        assert (self.code(explorer) - dragged)[0] > 0.5
+        assert self.code(explorer)[1] == pytest.approx(dragged[1], abs=0.05)
+
+    def test_another_model_has_another_plane_and_another_digit_at_the_same_place(self, explorer, digits):
+        before, plane, times = explorer.picture(), explorer.plane.picture(), []
+        codes, planes = {self.MODELS[0]: self.code(explorer)}, [plane]
+        for name in self.MODELS[1:]:
+            choose = partial(explorer.dropdown("model").select_option, name)
+            explorer.timed(choose, event="change", kind="first choice of a model")  # its plane is drawn
+            explorer.settle()
+            eventually(lambda: self.check_other_plane(explorer, planes[-1]))
+            planes.append(explorer.plane.picture())
+            self.check_at(explorer, 0.5, 0.5)
+            self.check_nearest(explorer, digits)
+            codes[name] = self.code(explorer)
+            explorer.screenshot(f"PlaneExplorer_{name}")
+        for name in (*self.MODELS, self.MODELS[0]):
+            choose = partial(explorer.dropdown("model").select_option, name)
+            times.append(explorer.timed(choose, event="change", kind="dropdown"))
+            explorer.settle()
+            assert self.code(explorer).tolist() == codes[name].tolist()
+        assert len({tuple(z) for z in codes.values()}) == len(self.MODELS)
+        assert statistics.median(times) <= MEDIAN_MS
+        assert not explorer.picture().changed_from(before).any()
+        eventually(lambda: self.check_plane(explorer, plane))
+
+    def check_other_plane(self, explorer, plane):
+        assert (explorer.plane.picture() != plane).any(axis=2).mean() > 0.02
+
+    def check_plane(self, explorer, plane):
+        np.testing.assert_array_equal(explorer.plane.picture(), plane)
+
+    def test_an_overlay_changes_the_plane_and_nothing_beside_it(self, explorer):
+        before, text = explorer.picture(), explorer.readout()
+        planes = {"codes": explorer.plane.picture()}
+        for name in ("density", "holes", "digits"):
+            explorer.button(name).click()
+            eventually(partial(self.check_other_plane, explorer, [*planes.values()][-1]))
+            planes[name] = explorer.plane.picture()
+            assert explorer.readout() == text
+            assert not explorer.picture().changed_from(before).any()
+            self.check_at(explorer, 0.5, 0.5)
+            explorer.screenshot(f"PlaneExplorer_{name}")
+        # In the middle of a tile, what is decoded is the tile; the map is bluer where more codes are near.
+        n_near, blueness = [], []
+        for row, column in ((0, 0), (6, 7), (7, 6), (10, 7), (7, 13)):
+            explorer.plane.point((column + 0.5) / self.N_TILES, 1 - (row + 0.5) / self.N_TILES)
+            explorer.settle()
+            area = slice(28 * row, 28 * row + 28), slice(28 * column, 28 * column + 28)
+            np.testing.assert_allclose(explorer.picture().grey(0), planes["digits"][area][..., 0], atol=0.1)
+            n_near.append(explorer.number("of the plane's width):"))
+            blueness.append(1 - planes["density"][area][13:15, 13:15, 0].mean())
+        assert np.corrcoef(np.sqrt(n_near), blueness)[0, 1] > 0.9
+        explorer.button("codes").click()
+        eventually(lambda: self.check_plane(explorer, planes["codes"]))
+        assert explorer.errors() == ""
+
+    # -------------------------------------------------------------------------------------------------------- sliders
+
+    def check_decoded(self, sliders, digits, *, i, what):
+        """Digit i, and what is said of its distance from the picture beside it."""
+        x = digits.test_images[i, 0].double().numpy()
+        assert sliders.readout().startswith(f"{what}: SSE to digit {i} ")
+        picture = sliders.picture()
+        np.testing.assert_allclose(picture.grey(0), x, atol=TWO_GREYS)
+        shown = sse(picture.grey(1).ravel(), x.ravel())
+        assert sliders.number(f"SSE to digit {i}") == pytest.approx(shown, rel=0.02, abs=0.1)
+
+    def values(self, sliders: WidgetView) -> list[str]:
+        return [sliders.slider(f"number {i}").value for i in range(1, self.N_CODES + 1)]
+
+    def test_the_digit_sets_every_slider_to_its_code(self, sliders, digits):
+        self.check_decoded(sliders, digits, i=0, what="the code of digit 0")
+        values, pictures = [self.values(sliders)], [sliders.picture()]
+        for i in (1, 2, 3):
+            sliders.slider("digit no.").press("ArrowRight")
+            sliders.settle()
+            self.check_decoded(sliders, digits, i=i, what=f"the code of digit {i}")
+            values.append(self.values(sliders))
+            pictures.append(sliders.picture())
+            length = np.linalg.norm([float(value.replace("−", "-")) for value in values[-1]])
+            assert sliders.number("the code's length being") == pytest.approx(length, rel=0.03)  # a slider has steps
+        assert len({tuple(numbers) for numbers in values}) == 4
+        sliders.slider("digit no.").press("Home")
+        sliders.settle()
+        assert self.values(sliders) == values[0]
+        assert not sliders.picture().changed_from(pictures[0]).any()
+        sliders.slider("digit no.").drag(to=1)  # no slider may answer the code of a digit that has gone by
+        eventually(lambda: self.check_decoded(sliders, digits, i=49, what="the code of digit 49"))
+        sliders.settle()
+        self.check_decoded(sliders, digits, i=49, what="the code of digit 49")
+
+    def test_a_slider_changes_its_own_number_and_the_decoded_picture(self, sliders, digits):
+        values, before = self.values(sliders), sliders.picture()
+        smallest, now, largest = sliders.slider("number 3").position()
+        sliders.slider("number 3").press("PageDown" if now - smallest > largest - now else "PageUp", times=3)
+        sliders.settle()
+        self.check_decoded(sliders, digits, i=0, what="the code of digit 0, moved")
+        assert [a == b for a, b in zip(values, self.values(sliders), strict=True)] == [i != 2 for i in range(10)]
+        changed = sliders.picture().changed_from(before)
+        first, second = (changed[rows, columns] for rows, columns in before.panels)
+        assert not first.any()
+        assert second.mean() > 0.05
+        sliders.slider("number 10").drag(to=1)
+        sliders.settle()
+        assert sliders.slider("number 10").position()[1] == sliders.slider("number 10").position()[2]
+        self.check_decoded(sliders, digits, i=0, what="the code of digit 0, moved")
+        sliders.screenshot("CodeSliders_moved")
+        assert sliders.errors() == ""
+
+    def test_the_button_sets_every_slider_to_the_mean(self, sliders, digits):
+        times = [sliders.click("mean code")]
+        sliders.settle()
+        self.check_decoded(sliders, digits, i=0, what="the mean code")
+        mean, picture = self.values(sliders), sliders.picture()
+        for i in range(1, self.N_CODES + 1):
+            smallest, now, largest = sliders.slider(f"number {i}").position()
+            assert now == pytest.approx((smallest + largest) / 2, abs=(largest - smallest) / 100)
+        sliders.screenshot("CodeSliders_mean")
+        for key in ("ArrowRight", "ArrowLeft"):
+            sliders.slider("number 1").press(key)
+            sliders.settle()
+            self.check_decoded(sliders, digits, i=0, what="the mean code, moved")
+        sliders.slider("number 2").press("ArrowRight", times=2)
+        sliders.slider("digit no.").press("ArrowRight")
+        times.append(sliders.click("mean code"))
+        sliders.settle()
+        self.check_decoded(sliders, digits, i=1, what="the mean code")
+        assert self.values(sliders) == mean
+        rows, columns = picture.panels[1]
+        assert not sliders.picture().changed_from(picture)[rows, columns].any()  # the same picture, another digit
+        assert statistics.median(times) <= MEDIAN_MS

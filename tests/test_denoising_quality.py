@@ -1,0 +1,78 @@
+"""What a de-noising and a variational auto-encoder must be good for, by bounds that broken ones miss."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from course_utils.corruption import corrupted, gaussian
+from course_utils.filters import best_filter
+from course_utils.metrics import kl_nats_per_image, negative_elbo, psnr_db
+from course_utils.models import DeepAutoencoder, VariationalAutoencoder, reconstruct
+from course_utils.training import Trainer
+
+NOISE = gaussian(0.5)
+
+
+# --------------------------------------------------------------------------------------------------------- de-noising
+
+
+@pytest.fixture(scope="module")
+def filters_psnr(digits) -> float:
+    """Of the best classical filter, on digits that it was not tuned on."""
+    x = digits.train_images[:200]
+    best = best_filter(corrupted(x, NOISE, seed=0), x)
+    return psnr_db(best(corrupted(digits.test_images, NOISE, seed=1)), digits.test_images)
+
+
+def net_psnr(digits, train_images: Tensor, **options: object) -> float:
+    """Of a net trained on these images, on the digits and the noise that the filter is measured on."""
+    torch.manual_seed(0)
+    model = DeepAutoencoder((784, 1000), mean=digits.train_images.mean(dim=0))
+    Trainer(model, batch_size=100, lr=3e-3, **options).fit(train_images, n_epochs=8)
+    return psnr_db(reconstruct(model, corrupted(digits.test_images, NOISE, seed=1)), digits.test_images)
+
+
+def test_a_net_that_learnt_to_denoise_beats_the_best_filter_by_2_decibels(digits, filters_psnr):
+    assert 15 < filters_psnr < 17
+    assert net_psnr(digits, digits.train_images, corrupt=NOISE) >= filters_psnr + 2
+
+
+def test_a_net_whose_target_is_the_noisy_image_itself_does_not(digits, filters_psnr):
+    noisy = corrupted(digits.train_images, NOISE, seed=0)
+    assert net_psnr(digits, noisy) < filters_psnr
+
+
+# -------------------------------------------------------------------------------------------------------- variational
+
+ELBO_BOUND = 180.0
+
+
+def trained(digits, kl_weight: float, *, n_epochs: int = 8) -> VariationalAutoencoder:
+    torch.manual_seed(0)
+    model = VariationalAutoencoder((784, 256, 64, 2), mean=digits.train_images.mean(dim=0))
+    trainer = Trainer(model, loss=negative_elbo(kl_weight), output=VariationalAutoencoder.sampled, batch_size=100)
+    if n_epochs:
+        trainer.fit(digits.train_images, n_epochs=n_epochs)
+    return model
+
+
+def nats_of_test_digits(digits, model: VariationalAutoencoder) -> float:
+    return Trainer(model, loss=negative_elbo(), output=VariationalAutoencoder.sampled).evaluate(digits.test_images)
+
+
+def divergence(digits, model: VariationalAutoencoder) -> float:
+    with torch.no_grad():
+        return kl_nats_per_image(*model.encode_distribution(digits.test_images)).item()
+
+
+def test_a_variational_model_tells_more_of_a_digit_than_its_code_costs(digits):
+    model = trained(digits, 1.0)
+    assert nats_of_test_digits(digits, model) < ELBO_BOUND
+    assert 3 < divergence(digits, model) < 10
+
+
+@pytest.mark.parametrize(("kl_weight", "n_epochs"), [(100.0, 8), (1.0, 0)], ids=["collapsed", "untrained"])
+def test_a_variational_model_whose_code_says_nothing_misses_the_bound(digits, kl_weight, n_epochs):
+    model = trained(digits, kl_weight, n_epochs=n_epochs)
+    assert nats_of_test_digits(digits, model) > ELBO_BOUND + 20
+    assert divergence(digits, model) < 1
