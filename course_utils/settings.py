@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import random
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -108,3 +109,9 @@ def _device(text: str) -> torch.device:
     if not available[device.type] or (device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count()):
         raise SettingsError(f"COURSE_DEVICE is {text!r}, but torch sees no such device here. Use COURSE_DEVICE=cpu.")
     return device
+
+
+def search_path() -> str:
+    """The PATH with the folder of this interpreter first: where the commands of the packages beside it lie."""
+    folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    return os.pathsep.join(dict.fromkeys([str(Path(sys.executable).parent), *folders]))

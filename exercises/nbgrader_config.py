@@ -1,0 +1,19 @@
+"""nbgrader's settings for this course; its own commands and the formgrader read them when they are started in this
+folder."""
+
+from pathlib import Path
+
+c = get_config()  # nbgrader provides it
+
+c.CourseDirectory.course_id = "autoencoder-course"
+c.CourseDirectory.root = str(Path(__file__).parent)
+# a minute's patience where another program writes into the gradebook; SQLite's own is five seconds
+c.CourseDirectory.db_url = f"sqlite:///{Path(__file__).parent / 'gradebook.db'}?timeout=60"
+
+# A student's markdown and outputs are shown in the instructor's browser, with the instructor's rights.
+c.HTMLExporter.sanitize_html = True
+c.HTMLExporter.preprocessors = ["nbconvert.preprocessors.sanitize.SanitizeHTML"]
+c.HTMLExporter.filters = {"markdown2html": "course_utils.grading.markdown.markdown2html"}
+
+# Tests that a submission lacks are put back and count.
+c.OverwriteCells.add_missing_cells = True

@@ -1,0 +1,360 @@
+"""A small course with one exercise, and a class that does to it what classes do: what the tests of grading work on."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import nbformat
+from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+CHAPTER = "01_units"
+ROOT = Path(__file__).parents[1]
+SECRET = "hidden-value-4711"  # stands in the hidden tests: nobody but the instructor may ever see it
+HINT_MEAN = "The sum is divided by all pixels: that is an error per pixel, not per image."
+HINT_SUM = "The squared error is right, but of all images together."
+
+SSE = '''def sse(x, x_hat):
+    """Return the squared error, summed over pixels, mean over images."""
+    ### BEGIN SOLUTION
+    return ((x - x_hat) ** 2).sum() / len(x)
+    ### END SOLUTION'''
+SSE_TEST = f'''# Graded: the unit of the error
+### BEGIN HIDDEN TESTS
+import numpy as _numpy
+_x = _numpy.full((2, 3), 2.0)
+_secret = "{SECRET}"
+_error = sse(_x, _x - 1)
+assert abs(_error - 1) > 1e-6, "{HINT_MEAN}"
+assert abs(_error - 6) > 1e-6, "{HINT_SUM}"
+assert abs(_error - 3) < 1e-6, "The error of two images that are off by 1 in three pixels is not 3."
+### END HIDDEN TESTS'''
+PSNR = '''def psnr(mse):
+    """Return the peak signal-to-noise ratio in dB, for a peak of 1."""
+    ### BEGIN SOLUTION
+    return -10 * np.log10(mse)
+    ### END SOLUTION'''
+PSNR_TEST = """# Graded: decibels
+### BEGIN HIDDEN TESTS
+assert abs(psnr(0.01) - 20) > 10.5, "A squared error is a power: ten times the logarithm, not twenty times."
+assert abs(psnr(0.01) - 20) < 1e-6, "A squared error of 0.01 is 20 dB below the peak."
+### END HIDDEN TESTS""".replace("abs(psnr(0.01) - 20) > 10.5", "abs(psnr(0.01) - 40) > 1e-6")
+RIGHT_SSE = "def sse(x, x_hat):\n    return float(np.square(np.asarray(x) - x_hat).sum(axis=1).mean())"
+WRONG_SSE = "def sse(x, x_hat):\n    return ((x - x_hat) ** 2).mean()"
+RIGHT_PSNR = "def psnr(mse):\n    return 10 * np.log10(1 / mse)"
+
+
+def _marks(name: str, *, kind: str = "code", points: float | None = None, solution: bool = False) -> dict:
+    marks = {"grade_id": name, "grade": points is not None, "solution": solution, "locked": not solution, "task": False,
+             "schema_version": 3, "cell_type": kind}  # fmt: skip
+    return {"nbgrader": marks | ({} if points is None else {"points": points})}
+
+
+def source() -> NotebookNode:
+    """The instructor's version: set-up, two tasks of 2 and 1 points, one written answer of 3."""
+    written = "### BEGIN SOLUTION\nBecause a mean has a unit.\n### END SOLUTION"
+    return new_notebook(
+        cells=[
+            new_markdown_cell("# Units", id="title"),
+            new_code_cell("import numpy as np", id="set-up", metadata=_marks("set-up")),
+            new_code_cell(SSE, id="sse-answer", metadata=_marks("sse-answer", solution=True)),
+            new_code_cell("print(sse(np.ones((1, 2)), np.zeros((1, 2))))", id="sse-check"),
+            new_code_cell(SSE_TEST, id="sse", metadata=_marks("sse", points=2)),
+            new_code_cell(PSNR, id="psnr-answer", metadata=_marks("psnr-answer", solution=True)),
+            new_code_cell(PSNR_TEST, id="psnr", metadata=_marks("psnr", points=1)),
+            new_markdown_cell(written, id="why", metadata=_marks("why", kind="markdown", points=3, solution=True)),
+        ],
+        metadata={"kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}},
+    )
+
+
+def make_course(root: Path) -> Path:
+    """A course directory with the exercise's source and the course's own nbgrader_config.py."""
+    path = root / "source" / CHAPTER / f"{CHAPTER}.ipynb"
+    path.parent.mkdir(parents=True)
+    path.write_text(nbformat.writes(source()), encoding="utf-8")
+    config = (ROOT / "exercises" / "nbgrader_config.py").read_text(encoding="utf-8")
+    (root / "nbgrader_config.py").write_text(config, encoding="utf-8")
+    return root
+
+
+def cell(notebook: NotebookNode, name: str) -> NotebookNode:
+    """A cell by its name."""
+    return next(cell for cell in notebook.cells if cell.id == name)
+
+
+def answered(released: NotebookNode, **answers: str) -> NotebookNode:
+    """A copy of the released notebook with right answers, or others: answered(nb, sse="…")."""
+    notebook = nbformat.from_dict(json.loads(nbformat.writes(released)))
+    texts = {"sse": RIGHT_SSE, "psnr": RIGHT_PSNR} | answers
+    for name, text in texts.items():
+        cell(notebook, f"{name}-answer").source = text
+    cell(notebook, "why").source = "Because of the unit."
+    return notebook
+
+
+@dataclass(frozen=True)
+class Case:
+    """One submission: what the student does to the released notebook (or to the folder), and what must come out."""
+
+    change: Callable[[NotebookNode, Path], NotebookNode | None]
+    state: str = "graded"
+    sse: float | None = 2
+    psnr: float | None = 1
+    says: str = ""  # somewhere in reason, notes, flags or hints
+    hostile: bool = True
+    fields: dict = field(default_factory=dict)
+
+
+def with_sse(text: str) -> Callable:
+    """The first answer is this text."""
+    return lambda released, folder: answered(released, sse=text)
+
+
+def before_sse(text: str) -> Callable:
+    """A right answer, and this in front of it in the same cell."""
+    return with_sse(f"{text}\n{RIGHT_SSE}")
+
+
+def after_sse(text: str) -> Callable:
+    """All is right, and there is a cell of the student's own between the two tasks."""
+
+    def change(released: NotebookNode, folder: Path) -> NotebookNode:
+        notebook = answered(released)
+        place = [c.id for c in notebook.cells].index("psnr-answer")
+        notebook.cells.insert(place, new_code_cell(text, id="my-own"))
+        return notebook
+
+    return change
+
+
+def without(*names: str) -> Callable:
+    """Cells are deleted."""
+
+    def change(released: NotebookNode, folder: Path) -> NotebookNode:
+        notebook = answered(released)
+        notebook.cells = [c for c in notebook.cells if c.id not in names]
+        return notebook
+
+    return change
+
+
+def edited(name: str, text: str, **answers: str) -> Callable:
+    """A cell that is not the student's is changed."""
+
+    def change(released: NotebookNode, folder: Path) -> NotebookNode:
+        notebook = answered(released, **answers)
+        cell(notebook, name).source = text
+        return notebook
+
+    return change
+
+
+def copied(name: str, *, answer: str = RIGHT_SSE) -> Callable:
+    """A cell stands there twice, with the same name in nbgrader's eyes."""
+
+    def change(released: NotebookNode, folder: Path) -> NotebookNode:
+        notebook = answered(released, sse=answer)
+        place = [c.id for c in notebook.cells].index(name)
+        twin = nbformat.from_dict(json.loads(json.dumps(notebook.cells[place])))
+        twin.id = "twin"
+        notebook.cells.insert(place, twin)
+        return notebook
+
+    return change
+
+
+def own_mark(released: NotebookNode, folder: Path) -> NotebookNode:
+    """Metadata that promises 297 points, for a wrong answer; and a graded cell of the student's own."""
+    notebook = answered(released, sse=WRONG_SSE)
+    cell(notebook, "sse").metadata.nbgrader.update(points=297, grade=True, solution=True, locked=False)
+    cell(notebook, "sse").source = "297"
+    notebook.cells.append(new_code_cell("297", id="mine", metadata=_marks("mine", points=297)))
+    return notebook
+
+
+def no_metadata(released: NotebookNode, folder: Path) -> NotebookNode:
+    notebook = answered(released)
+    for one in notebook.cells:
+        one.metadata = NotebookNode()
+    return notebook
+
+
+def file_of(content: bytes, name: str = f"{CHAPTER}.ipynb") -> Callable:
+    """Not a notebook, or not under its name."""
+
+    def change(released: NotebookNode, folder: Path) -> None:
+        (folder / name).write_bytes(content)
+
+    return change
+
+
+def renamed(released: NotebookNode, folder: Path) -> None:
+    (folder / "my solution.ipynb").write_text(nbformat.writes(answered(released)), encoding="utf-8")
+
+
+def link(released: NotebookNode, folder: Path) -> None:
+    """A link to the instructor's version."""
+    os.symlink(folder.parents[2] / "source" / CHAPTER / f"{CHAPTER}.ipynb", folder / f"{CHAPTER}.ipynb")
+
+
+def scripted(released: NotebookNode, folder: Path) -> NotebookNode:
+    """Scripts in the written answer, in an HTML output, in an SVG, and as the name of a link."""
+    notebook = answered(released)
+    script = "<script>window.parent.hacked = window.hacked = true; document.title = 'hacked'</script>"
+    image = "<img src=x onerror=\"window.hacked = true; document.title = 'hacked'\">"
+    cell(
+        notebook, "why"
+    ).source = f"Because. {script} {image} [link](javascript:window.hacked=true) [two]( javascript:1)"
+    shown = f"from IPython.display import HTML, SVG, Javascript, display\nhtml = {script + image!r}\n"
+    shown += "display(HTML(html)); display({'image/svg+xml': '<svg onload=\"window.hacked=true\"/>'}, raw=True)\n"
+    shown += (
+        "display({'application/javascript': 'window.hacked = true', 'text/html': html, 'text/plain': 'x'}, raw=True)"
+    )
+    cell(notebook, "sse-answer").source = f"{shown}\n{RIGHT_SSE}"
+    return notebook
+
+
+MEMORY_BOMB = "_all = []\nwhile True:\n    _all.append(np.ones(10**8 // 8))"
+REMOVES_ASSERTS = """import ast
+class Remove(ast.NodeTransformer):
+    def visit_Assert(self, node):
+        return ast.Pass()
+get_ipython().ast_transformers.append(Remove())
+def sse(x, x_hat): return 0"""
+PRINTS_TESTS = """seen = []
+get_ipython().events.register("pre_run_cell", lambda info: seen.append(info.raw_cell))
+def sse(x, x_hat):
+    print("SEEN", seen)
+    raise ValueError(str(seen))"""
+READS_STACK = """import inspect, linecache
+def sse(x, x_hat):
+    frame = inspect.stack()[1].frame
+    print("SEEN", frame.f_locals.get("_secret"), inspect.getsource(frame))
+    raise AssertionError(inspect.getsource(frame))"""
+FORGED_REPLY = """from ipykernel.ipkernel import IPythonKernel
+_original = IPythonKernel.do_execute
+async def _always_well(self, *arguments, **keywords):
+    reply = await _original(self, *arguments, **keywords)
+    return {"status": "ok", "execution_count": 1, "payload": [], "user_expressions": {}}
+IPythonKernel.do_execute = _always_well
+def sse(x, x_hat): return 0"""
+
+CASES: dict[str, Case] = {
+    # a class as it is
+    "right": Case(with_sse(RIGHT_SSE), hostile=False),
+    "right-otherwise": Case(
+        with_sse("def sse(x, x_hat):\n    return sum(((a - b) ** 2).sum() for a, b in zip(x, x_hat)) / len(x)"),
+        hostile=False,
+    ),
+    "per-pixel": Case(with_sse(WRONG_SSE), sse=0, says=HINT_MEAN, hostile=False),
+    "of-all-images": Case(
+        with_sse("def sse(x, x_hat):\n    return ((x - x_hat) ** 2).sum()"), sse=0, says=HINT_SUM, hostile=False
+    ),
+    "raises": Case(with_sse("def sse(x, x_hat):\n    return x / None"), sse=0, says="does not run on", hostile=False),
+    "syntax-error": Case(
+        with_sse("def sse(x, x_hat)\n    return 1"), sse=0, says="not there when the notebook runs", hostile=False
+    ),
+    "wrong-name": Case(with_sse(RIGHT_SSE.replace("sse", "my_sse")), sse=0, says="has a name", hostile=False),
+    "untouched": Case(lambda released, folder: released, sse=0, psnr=0, says="Not answered yet", hostile=False),
+    "magic": Case(before_sse("%matplotlib inline\n%time 1 + 1"), hostile=False),
+    "a-warning": Case(
+        with_sse(
+            "import sys, warnings\ndef sse(x, x_hat):\n    warnings.warn('careful')\n    print('!', file=sys.stderr)\n"
+            "    return ((x - x_hat) ** 2).sum() / len(x)"
+        ),
+        hostile=False,
+    ),
+    "asks-for-input": Case(
+        before_sse("try:\n    input('your name')\nexcept Exception as error:\n    print(error)"), hostile=False
+    ),
+    # accidents with the file
+    "copied-test": Case(copied("sse"), says="more than once"),
+    "copied-answer": Case(copied("sse-answer"), says="more than once"),
+    "deleted-test": Case(without("sse"), says="sse was missing: put back"),
+    "deleted-much": Case(without("set-up", "sse-answer", "sse-check", "sse", "psnr"), sse=0, says="psnr was missing"),
+    "edited-test": Case(edited("sse", "assert True", sse=WRONG_SSE), sse=0, says="sse was changed: put back"),
+    "edited-set-up": Case(edited("set-up", "np = None"), says="set-up was changed: put back"),
+    "bad-json": Case(file_of(b'{"cells": [}'), "rejected", None, None, "JSON"),
+    "deep-json": Case(file_of(b"[" * 200_000), "rejected", None, None, "not a notebook"),
+    "empty-file": Case(file_of(b""), "rejected", None, None, "empty"),
+    "not-utf8": Case(file_of("ä".encode("latin-1")), "rejected", None, None, "UTF-8"),
+    "no-notebook": Case(file_of(b'{"a": 1}'), "rejected", None, None, "not a valid notebook"),
+    "renamed": Case(renamed, "rejected", None, None, "my solution.ipynb"),
+    "no-metadata": Case(no_metadata, "rejected", None, None, "drop cell metadata"),
+    "no-file": Case(lambda released, folder: None, "rejected", None, None, "holds no notebook"),
+    "link": Case(link, "rejected", None, None, "not an ordinary file"),
+    # code that does not end well
+    "endless-loop": Case(after_sse("while True:\n    pass"), "timed out", says="code cell 5 ran for more than"),
+    "endless-in-test": Case(
+        with_sse("def sse(x, x_hat):\n    while True: pass"), "timed out", 0, 1, "ran for more than"
+    ),
+    "ignores-interrupts": Case(
+        after_sse("import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\nwhile True: pass"),
+        "kernel died",
+        2,
+        0,
+        "went on after it was interrupted",
+    ),
+    "exits": Case(after_sse("import os\nos._exit(0)"), "kernel died", 2, 0, "its process ended"),
+    "crashes": Case(after_sse("import ctypes\nctypes.string_at(0)"), "kernel died", 2, 0, "its process ended"),
+    "sys-exit": Case(with_sse("def sse(x, x_hat):\n    raise SystemExit"), sse=0, says="SystemExit"),
+    "memory-bomb": Case(after_sse(MEMORY_BOMB), "kernel died|graded|timed out", 2, None),
+    "fork-bomb": Case(after_sse("import os\nwhile True:\n    os.fork()"), "kernel died", 2, 0, "processes"),
+    "disk-filler": Case(
+        after_sse("for i in range(1000):\n    open(f'/tmp/{i}', 'wb').write(bytes(10**7))"), "flagged", says="open"
+    ),
+    "socket-folder": Case(
+        after_sse(
+            "import glob\nd = [p for p in glob.glob('/tmp/g*')][0]\nfor i in range(100):\n"
+            "    open(f'{d}/{i}', 'wb').write(bytes(10**7))\nimport time; time.sleep(5)"
+        ),
+        "kernel died",
+        2,
+        0,
+        "folder of the kernel's sockets",
+    ),
+    "output-flood": Case(after_sse("while True:\n    print('x' * 10000)"), "graded|timed out", says="than"),
+    "one-huge-message": Case(after_sse("print('x' * 10**8)"), "kernel died|graded|timed out", 2, None),
+    "child-in-background": Case(
+        after_sse("import subprocess\nsubprocess.Popen(['sleep', '86399'], start_new_session=True)"),
+        "flagged",
+        says="subprocess",
+    ),
+    "kills-its-parent": Case(after_sse("import os\nos.kill(os.getppid(), 9)"), "flagged|kernel died", 2, None, ""),
+    # code that wants marks, or more
+    "own-mark": Case(own_mark, sse=0, says="sse was changed"),
+    "removes-asserts": Case(with_sse(REMOVES_ASSERTS), "flagged", None, None, "ast_transformers"),
+    "forged-reply": Case(with_sse(FORGED_REPLY), "flagged", None, None, "ipykernel"),
+    "prints-tests": Case(with_sse(PRINTS_TESTS), "flagged", 0, 1, "events"),
+    "reads-stack": Case(with_sse(READS_STACK), "flagged", 0, 1, "inspect"),
+    "changes-numpy": Case(
+        with_sse("import numpy\nnumpy.abs = np.abs = lambda x: 0\n" + WRONG_SSE), "flagged", 0, 1, "changes np.abs"
+    ),
+    "always-equal": Case(
+        with_sse(
+            "class Any(float):\n    def __lt__(self, other): return True\n    __gt__ = __lt__\n"
+            "    __sub__ = lambda self, other: self\n    __abs__ = lambda self: self\n"
+            "def sse(x, x_hat): return Any()"
+        ),
+        "flagged",
+        2,
+        1,
+        "__lt__",
+    ),
+    "scripts": Case(scripted, "flagged", says="IPython"),
+}
+
+
+def hand_in(root: Path, student: str, case: Case) -> None:
+    """Put a submission where `grade` looks for it."""
+    folder = root / "submitted" / student / CHAPTER
+    folder.mkdir(parents=True)
+    released = nbformat.read(root / "release" / CHAPTER / f"{CHAPTER}.ipynb", as_version=4)
+    notebook = case.change(released, folder)
+    if notebook is not None:
+        (folder / f"{CHAPTER}.ipynb").write_text(nbformat.writes(notebook), encoding="utf-8")
