@@ -13,6 +13,7 @@ KEY := $(shell { echo "$(CURDIR)"; $(PYTHON) --version; } 2>&1 | cksum | cut -d'
 REQUIREMENTS := $(shell cat pyproject.toml constraints.txt | cksum | cut -d' ' -f1)
 MADE          := $(VENV)/made-$(KEY)
 INSTALLED     := $(VENV)/installed-$(KEY)-$(REQUIREMENTS)
+INSTALLED_GRADING := $(VENV)/installed-grading-$(KEY)-$(REQUIREMENTS)
 INSTALLED_DEV := $(VENV)/installed-dev-$(KEY)-$(REQUIREMENTS)
 
 # Torch's threads spin while they wait; on a machine whose cores others use too, training then takes ten times as long.
@@ -25,13 +26,13 @@ STEADY := COURSE_PROFILE=quick COURSE_SEED=0 COURSE_DEVICE=cpu COURSE_QUIET=1 PY
 ROOT_OK := $(if $(filter 0,$(shell id -u)),--allow-root)
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test check lint unit notebooks install install-dev run figures claims bench lock links clean
+.PHONY: help lab test check lint unit notebooks install install-dev run figures claims bench release grade lock links clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 lab: $(INSTALLED) ## install if need be, and open JupyterLab on the first notebook (ARGS="--no-browser --port 9999")
-	$(PY) -m jupyterlab notebooks/01_pca.ipynb $(ROOT_OK) $(ARGS)
+	$(PY) -m jupyterlab --ServerApp.root_dir=. notebooks/01_pca.ipynb $(ROOT_OK) $(ARGS)
 
 test: $(INSTALLED_DEV) ## everything: ruff, unit and browser tests, every notebook by nbval
 	@status=0; for part in lint unit notebooks; do $(MAKE) --no-print-directory $$part || status=1; done; \
@@ -73,6 +74,10 @@ $(INSTALLED): | $(MADE)
 	$(PY) -m pip install -q -c constraints.txt -e .
 	@touch $@
 
+$(INSTALLED_GRADING): | $(INSTALLED)
+	$(PY) -m pip install -q -c constraints.txt -e '.[grading]'
+	@touch $@
+
 $(INSTALLED_DEV): | $(INSTALLED)
 	$(PY) -m pip install -q -c constraints.txt -e '.[dev]'
 	@touch $@
@@ -90,6 +95,13 @@ bench: $(INSTALLED_DEV) ## the training loop and the search beside their peers
 	$(PY) -m pip install -q -c constraints.txt -e '.[bench]'
 	COURSE_QUIET=1 $(PY) benchmarks/training_loop.py
 	COURSE_QUIET=1 $(PY) benchmarks/search.py
+	COURSE_QUIET=1 $(PY) benchmarks/grading.py
+
+release: $(INSTALLED_GRADING) ## make the exercises' student versions, and try them (CHAPTERS="1 2")
+	$(PY) -m course_utils.grading release $(CHAPTERS) $(ARGS)
+
+grade: $(INSTALLED_GRADING) ## grade a class, as TEACHING.md says (CHAPTERS="1 2" ARGS="--workers 4")
+	$(PY) -m course_utils.grading grade $(CHAPTERS) $(ARGS)
 
 lock: $(INSTALLED_DEV) ## write constraints.txt anew from what is installed in .venv
 	$(PY) -m tools.lock > $(VENV)/constraints.txt && mv $(VENV)/constraints.txt constraints.txt

@@ -17,3 +17,6 @@ c.HTMLExporter.filters = {"markdown2html": "course_utils.grading.markdown.markdo
 
 # Tests that a submission lacks are put back and count.
 c.OverwriteCells.add_missing_cells = True
+
+# `nbgrader zip_collect`: a learning platform's download with files named STUDENT_01_pca.ipynb
+c.FileNameCollectorPlugin.named_regexp = r".*/(?P<student_id>[^/]+?)_(?P<file_id>\d\d_\w+)"

@@ -114,3 +114,16 @@ def run(chapter: str, answer: Answer | None = None) -> dict[str, BaseException |
         elif error is not None and (answer is None or cell.id == replaced):
             outcome[cell.id] = error
     return outcome
+
+
+def errors_of(cells: list[nbformat.NotebookNode]) -> list[Exception]:
+    """What the code cells of a notebook raise, each cell run after the others whether they failed or not."""
+    space: dict[str, object] = {"__name__": "__main__", "__builtins__": builtins}
+    errors = []
+    for cell in (cell for cell in cells if cell.cell_type == "code"):
+        try:
+            with contextlib.redirect_stdout(io.StringIO()):
+                exec(compile(cell.source, f"<{cell.id}>", "exec"), space)
+        except Exception as raised:
+            errors.append(raised)
+    return errors

@@ -11,12 +11,17 @@ from exercise_answers import (
     CHAPTERS,
     ROOT,
     answer_cell_of,
+    errors_of,
     graded_cells,
     nbgrader,
     read_answers,
     run,
     source_cells,
 )
+
+from course_utils.grading.course import Course
+from course_utils.grading.release import student_version
+from course_utils.grading.suspicion import suspicious
 
 every_chapter = pytest.mark.parametrize("chapter", CHAPTERS)
 ANSWERS = [answer for chapter in CHAPTERS for answer in read_answers(chapter)]
@@ -27,6 +32,11 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 def hints(cell: nbformat.NotebookNode) -> list[str]:
     """The messages of a graded cell, in order."""
     return [node.msg.value for node in ast.walk(ast.parse(cell.source)) if isinstance(node, ast.Assert)]
+
+
+def written_cell(chapter: str) -> nbformat.NotebookNode:
+    """The cell of the answer that is graded by hand."""
+    return next(cell for cell in source_cells(chapter) if cell.cell_type == "markdown" and nbgrader(cell, "grade"))
 
 
 def test_there_is_one_exercise_a_chapter():
@@ -83,6 +93,43 @@ def test_every_hint_is_a_sentence_that_never_changes(chapter):
 def test_the_model_answers_pass(chapter):
     outcome = run(chapter)
     assert outcome == dict.fromkeys((cell.id for cell in graded_cells(chapter)), None)
+
+
+@every_chapter
+def test_what_is_given_out_is_made_of_the_source(chapter):
+    """`python -m course_utils.grading release` was run after the last change."""
+    stored = nbformat.read(ROOT / "exercises" / "release" / chapter / f"{chapter}.ipynb", as_version=4)
+    fresh = student_version(Course(ROOT / "exercises"), chapter)
+    parts = ("id", "cell_type", "source", "metadata")
+    as_given = [{p: cell[p] for p in parts} for cell in stored.cells]
+    assert as_given == [{p: cell[p] for p in parts} for cell in fresh.cells]
+
+
+@every_chapter
+def test_what_is_given_out_holds_no_solution_and_no_hidden_test(chapter):
+    released = nbformat.read(ROOT / "exercises" / "release" / chapter / f"{chapter}.ipynb", as_version=4)
+    text = "\n".join(cell.source for cell in released.cells)
+    assert not re.search("BEGIN SOLUTION|HIDDEN TESTS|MARK SCHEME", text)
+    assert [hint for cell in graded_cells(chapter) for hint in hints(cell) if hint in text] == []
+    assert all(cell.source in "YOUR ANSWER HERE" for cell in released.cells if cell.id == written_cell(chapter).id)
+
+
+@every_chapter
+def test_the_students_version_fails_by_not_implemented_alone(chapter):
+    released = nbformat.read(ROOT / "exercises" / "release" / chapter / f"{chapter}.ipynb", as_version=4)
+    assert {type(error) for error in errors_of(released.cells)} == {NotImplementedError}
+
+
+@every_chapter
+def test_the_notebook_of_the_chapter_leads_to_its_exercise(chapter):
+    notebook = nbformat.read(ROOT / "notebooks" / f"{chapter}.ipynb", as_version=4)
+    assert f"(../exercises/release/{chapter}/{chapter}.ipynb)" in notebook.cells[-1].source
+    assert f"(../../../notebooks/{chapter}.ipynb)" in source_cells(chapter)[0].source
+
+
+@pytest.mark.parametrize("answer", [a for a in ANSWERS if a.right], ids=str)
+def test_an_honest_answer_is_not_suspicious(answer):
+    assert suspicious([answer.code]) == []
 
 
 @every_chapter

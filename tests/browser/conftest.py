@@ -628,15 +628,26 @@ def chromium(request: pytest.FixtureRequest) -> Iterator[Browser]:
 
 @pytest.fixture(scope="package")
 def lab(_course_variables: None, chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a JupyterLab on a copy of the notebooks, with nobody's settings and no token, on this machine."""
+    """The address of a JupyterLab on a copy of the notebooks."""
     root = tmp_path_factory.mktemp("notebooks")
     for path in NOTEBOOKS.glob("*.ipynb"):
         shutil.copy(path, root)
+    with jupyter(
+        "jupyterlab", root, tmp_path_factory.mktemp("settings"), "--LabApp.expose_app_in_browser=True"
+    ) as base:
+        yield base
+
+
+@contextmanager
+def jupyter(module: str, root: Path, settings: Path, *options: str) -> Iterator[str]:
+    """The address of a server that is started in this folder, with nobody's settings and no token, on this machine."""
     folders = {
-        name: tmp_path_factory.mktemp(name.lower())
+        name: settings / name.lower()
         for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "JUPYTERLAB_SETTINGS_DIR",
                      "JUPYTERLAB_WORKSPACES_DIR", "IPYTHONDIR")
     }  # fmt: skip
+    for folder in folders.values():
+        folder.mkdir()
     page_config = folders["JUPYTER_CONFIG_DIR"] / "labconfig" / "page_config.json"
     page_config.parent.mkdir()
     # It asks for leave to fetch news from another host.
@@ -646,16 +657,15 @@ def lab(_course_variables: None, chromium: Browser, tmp_path_factory: pytest.Tem
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [
-        sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}",
-        "--ServerApp.port_retries=0", "--IdentityProvider.token=", f"--ServerApp.root_dir={root}",
-        "--LabApp.expose_app_in_browser=True",
+        sys.executable, "-m", module, "--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}",
+        "--ServerApp.port_retries=0", "--IdentityProvider.token=", f"--ServerApp.root_dir={root}", *options,
     ]  # fmt: skip
     SCREENSHOTS.mkdir(exist_ok=True)
-    log = SCREENSHOTS / "jupyterlab.log"
+    log = SCREENSHOTS / f"{module}.log"
     with log.open("w") as stream:
         server = subprocess.Popen(
             command, env={**os.environ, **{name: str(folder) for name, folder in folders.items()}},
-            stdout=stream, stderr=subprocess.STDOUT, start_new_session=True,
+            cwd=root, stdout=stream, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
     try:
         _wait_for_server(f"http://127.0.0.1:{port}", server, log=log)
@@ -672,7 +682,7 @@ def _wait_for_server(base: str, server: subprocess.Popen, *, log: Path, limit_s:
                 return
         except OSError:
             time.sleep(0.1)
-    pytest.fail(f"JupyterLab did not start:\n{log.read_text()[-3_000:]}", pytrace=False)
+    pytest.fail(f"Jupyter did not start:\n{log.read_text()[-3_000:]}", pytrace=False)
 
 
 def _end_with_children(server: subprocess.Popen) -> None:
