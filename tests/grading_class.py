@@ -9,11 +9,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import nbformat
+import pytest
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
+from course_utils.grading.sandbox import SandboxUnavailable, preflight
+
 CHAPTER = "01_units"
 ROOT = Path(__file__).parents[1]
+try:
+    preflight()
+    WHY_NOT = ""
+except SandboxUnavailable as missing:
+    WHY_NOT = str(missing)
+HAS_SANDBOX = not WHY_NOT
+needs_sandbox = pytest.mark.skipif(not HAS_SANDBOX, reason=WHY_NOT)
+
 SECRET = "hidden-value-4711"  # stands in the hidden tests: nobody but the instructor may ever see it
 HINT_MEAN = "The sum is divided by all pixels: that is an error per pixel, not per image."
 HINT_SUM = "The squared error is right, but of all images together."

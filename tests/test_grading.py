@@ -20,7 +20,20 @@ from pathlib import Path
 import nbformat
 import psutil
 import pytest
-from grading_class import CASES, CHAPTER, HINT_MEAN, HINT_SUM, ROOT, SECRET, Case, after_sse, hand_in, make_course
+from grading_class import (
+    CASES,
+    CHAPTER,
+    HAS_SANDBOX,
+    HINT_MEAN,
+    HINT_SUM,
+    ROOT,
+    SECRET,
+    Case,
+    after_sse,
+    hand_in,
+    make_course,
+    needs_sandbox,
+)
 
 from course_utils.grading import batch, sandbox
 from course_utils.grading.__main__ import main
@@ -30,20 +43,10 @@ from course_utils.grading.feedback import feedback
 from course_utils.grading.recording import INFRASTRUCTURE, STATES, read_result
 from course_utils.grading.release import release
 from course_utils.grading.report import report, rows
-from course_utils.grading.sandbox import Limits, SandboxUnavailable, preflight
+from course_utils.grading.sandbox import Limits
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of nbgrader's and SQLAlchemy's own
 LIMITS = Limits(cell_seconds=3, submission_seconds=60)
-
-try:
-    preflight()
-    HAS_SANDBOX = True
-except SandboxUnavailable as missing:
-    HAS_SANDBOX = False
-    print(missing)
-needs_sandbox = pytest.mark.skipif(not HAS_SANDBOX, reason="no working bubblewrap on this machine")
-
-NORMAL = [name for name, case in CASES.items() if not case.hostile]
 
 
 def tree(*folders: Path) -> dict[str, str]:
@@ -255,7 +258,7 @@ class TestTheBatch:
         assert marks(course.root) == before
 
 
-# ------------------------------------------------------------------------------------ again, interrupted, at the same
+# -------------------------------------------------------------------------------------- again, interrupted, at the same
 # time
 
 
@@ -387,7 +390,7 @@ def test_a_strange_timestamp_is_no_obstacle(released, tmp_path):
         assert gradebook.find_submission(CHAPTER, "ann").timestamp is None
 
 
-# ------------------------------------------------------------------------------------------------- with and without a
+# --------------------------------------------------------------------------------------------------- with and without a
 # box
 
 
@@ -466,7 +469,7 @@ def test_a_cluster_that_is_not_there_is_named(released, tmp_path):
         grade(course, [CHAPTER], executor="spark://x")
 
 
-# ------------------------------------------------------------------------------------------------------ release and
+# ---------------------------------------------------------------------------------------------------------- release and
 # calls
 
 

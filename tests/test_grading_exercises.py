@@ -1,4 +1,4 @@
-"""The course's own exercises through the whole of grading: what a class with all answers right, and one with none, gets."""
+"""The course's own exercises through the whole of grading: what all answers right, and none at all, get."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from exercise_answers import CHAPTERS, ROOT, graded_cells, source_cells
-from test_grading import HAS_SANDBOX
+from grading_class import HAS_SANDBOX
 
 from course_utils.grading import release as release_module
 from course_utils.grading.batch import grade

@@ -60,6 +60,10 @@ def _grade(course: Course, chapters: list[str], options: argparse.Namespace) -> 
         name: getattr(options, name) for name in ("workers", "executor", "unsafe", "regrade", "students")
     }
     summary = grade(course, chapters, limits=replace(Limits(), **changed), **options_of_grade)
+    if not summary.results and not summary.n_before:
+        place = course.root / "submitted" / "STUDENT" / chapters[0] / f"{chapters[0]}.ipynb"
+        print(f"Nothing is handed in: {place} is where a submission goes.")
+        return 0
     print(f"{len(summary.results)} graded now, {summary.n_before} were graded already.")
     for state, n in summary.states.most_common():
         print(f"  {n:4d} {state}")
