@@ -39,8 +39,7 @@ def gaussian(sd: float, *, clip: bool = True) -> Corruption:
         raise ValueError(f"sd is {sd}; the standard deviation of the noise is a number of at least 0.")
 
     def add(x: Tensor, generator: torch.Generator) -> Tensor:
-        if not x.is_floating_point():
-            raise ValueError(f"gaussian adds fractions to x, which is {x.dtype}: divide bytes by 255 first.")
+        _require_fractions(x, "gaussian adds fractions")
         noisy = x + sd * torch.randn(x.shape, generator=generator, dtype=x.dtype).to(x.device)
         return noisy.clamp(0, 1) if clip else noisy
 
@@ -56,8 +55,7 @@ def salt_and_pepper(share: float) -> Corruption:
         raise ValueError(f"share is {share}; the share of pixels that are replaced is from 0 to 1.")
 
     def replace(x: Tensor, generator: torch.Generator) -> Tensor:
-        if not x.is_floating_point():
-            raise ValueError(f"salt_and_pepper sets pixels to 1 for white; x is {x.dtype}: divide bytes by 255 first.")
+        _require_fractions(x, "salt_and_pepper sets pixels to 1 for white")
         drawn = torch.rand(x.shape, generator=generator).to(x.device)
         return torch.where(drawn < share, (drawn < share / 2).to(x.dtype), x)
 
@@ -136,6 +134,11 @@ def shifted(x: Tensor, dy: Tensor, dx: Tensor) -> Tensor:
     image = torch.arange(n)[:, None, None]
     moved = padded[image, :, rows[:, :, None].to(x.device), columns[:, None, :].to(x.device)]
     return moved.permute(0, 3, 1, 2).contiguous()
+
+
+def _require_fractions(x: Tensor, why: str) -> None:
+    if not x.is_floating_point():
+        raise ValueError(f"{why}; x is {x.dtype}: divide bytes by 255 first.")
 
 
 def _named(corruption: Corruption, name: str) -> Corruption:

@@ -10,6 +10,7 @@ import re
 import numpy as np
 import pytest
 import torch
+from caught import Caught
 from PIL import Image
 from torch import Tensor, nn
 
@@ -326,20 +327,6 @@ def test_what_does_not_fit_is_refused(changes, message, models, images, training
     arguments = {"models": models, "images": images, "training_images": training_images, **changes}
     with pytest.raises(ValueError, match=message):
         DenoisingExplorer(arguments.pop("models"), arguments.pop("images"), **arguments)
-
-
-class Caught:
-    """In place of the Output, which catches errors in a kernel alone (tests/test_widgets.py has one): it notes them."""
-
-    def __init__(self) -> None:
-        self.outputs = ()
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, _type: type | None, error: BaseException | None, _traceback: object) -> bool:
-        self.outputs += () if error is None else (str(error),)
-        return True
 
 
 @pytest.mark.parametrize("act", ["draw", "kind", "digit"])

@@ -10,6 +10,7 @@ import ipywidgets
 import numpy as np
 import pytest
 import torch
+from caught import Caught
 from PIL import Image
 from torch import Tensor, nn
 
@@ -330,20 +331,6 @@ def test_codes_that_are_all_the_same_still_make_a_plane(models, labels):
     for overlay in explorer.overlay.options:
         explorer.overlay.value = overlay
     assert f"{N} of {N}" in says(explorer)
-
-
-class Caught:
-    """In place of the Output, which catches errors in a kernel alone (tests/test_widgets.py has one): it notes them."""
-
-    def __init__(self) -> None:
-        self.outputs = ()
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, _type: type | None, error: BaseException | None, _traceback: object) -> bool:
-        self.outputs += () if error is None else (str(error),)
-        return True
 
 
 def test_an_error_at_the_pointer_is_shown_below_and_answered_and_goes_with_the_next_move(explorer, monkeypatch):

@@ -67,9 +67,7 @@ class LiveFigure(ipywidgets.VBox):
             self.refresh()
 
     def _png(self, **options: Any) -> bytes:
-        buffer = io.BytesIO()
-        Image.fromarray(np.asarray(self._canvas.buffer_rgba())).convert("RGB").save(buffer, "png", **options)
-        return buffer.getvalue()
+        return png_bytes(Image.fromarray(np.asarray(self._canvas.buffer_rgba())).convert("RGB"), **options)
 
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
         """The live view for a front end with a kernel, and the picture as it stands for one without (GitHub)."""
@@ -81,6 +79,13 @@ class LiveFigure(ipywidgets.VBox):
             "image/png": base64.b64encode(self._png(optimize=True)).decode(),
         }
         return {**bundle, **still}
+
+
+def png_bytes(image: Image.Image, **options: Any) -> bytes:
+    """A picture as the bytes of a PNG file; options are Pillow's."""
+    buffer = io.BytesIO()
+    image.save(buffer, "png", **options)
+    return buffer.getvalue()
 
 
 def grey_shape(images: Tensor) -> tuple[int, int, int]:

@@ -26,7 +26,7 @@ from course_utils.generation import decode_images, drift, limits_of, plane_grid
 from course_utils.metrics import sse_of_each_image
 from course_utils.models import encode_all
 from course_utils.plotting import COLOURS, plot_codes, tile
-from course_utils.widgets.base import LiveFigure, grey_shape, picture
+from course_utils.widgets.base import LiveFigure, grey_shape, picture, png_bytes
 from course_utils.widgets.pointer import _PointerWidget
 
 _PLANE_JS = """
@@ -288,7 +288,7 @@ class PlaneExplorer(LiveFigure):
             canvas = FigureCanvasAgg(self._plane_figure(name, overlay))
             canvas.draw()
             pixels = np.asarray(canvas.buffer_rgba())[..., :3].copy()
-            self._drawn_planes[name, overlay] = (_png(Image.fromarray(pixels), compress_level=1), pixels)
+            self._drawn_planes[name, overlay] = (png_bytes(Image.fromarray(pixels), compress_level=1), pixels)
         return self._drawn_planes[name, overlay]
 
     def _plane_figure(self, name: str, overlay: str) -> Figure:
@@ -346,7 +346,7 @@ class PlaneExplorer(LiveFigure):
             pen.line((left, y, left + side, y), colour, width)
             pen.line((x, top, x, top + side), colour, width)
         pen.ellipse((x - 7, y - 7, x + 7, y + 7), outline=COLOURS[1], width=3)
-        return _png(still, optimize=True)
+        return png_bytes(still, optimize=True)
 
 
 def _plane(name: str, model: torch.nn.Module, images: Tensor) -> _Plane:
@@ -365,12 +365,6 @@ def _checked_labels(labels: Tensor, n: int, class_names: Sequence[str] | None) -
         raise ValueError(f"labels must be whole numbers from 0 to below {n_classes}, not {labels.dtype} from "
                          f"{labels.min().item()} to {labels.max().item()}.")  # fmt: skip
     return labels.long()
-
-
-def _png(image: Image.Image, **options: Any) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, "png", **options)
-    return buffer.getvalue()
 
 
 def _signed(number: float) -> str:
@@ -429,7 +423,7 @@ class CodeSliders(LiveFigure):
         mean, reach = self._mean[i].item(), self.N_SDS * sd or 1.0  # a number that never varies: a slider all the same
         values = [mean + reach * k / self.N_STEPS for k in range(-self.N_STEPS, self.N_STEPS + 1)]
         return ipywidgets.SelectionSlider(
-            options=[(f"{value:.2f}".replace("-", "−"), value) for value in values], index=self.N_STEPS,
+            options=[(_signed(value), value) for value in values], index=self.N_STEPS,
             description=f"number {i + 1}", layout={"width": "380px"},
         )  # fmt: skip
 

@@ -5,7 +5,6 @@ The pad sends one message at a time, and the newest state next: a slow kernel sk
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 
 import anywidget
@@ -16,6 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 from course_utils.plotting import tile
+from course_utils.widgets.base import png_bytes
 
 _PAD_JS = """
 export default {
@@ -188,6 +188,5 @@ class PictureChooser(_PointerWidget):
 
     def __init__(self, images: Tensor, *, n_columns: int = 10) -> None:
         grid = tile(images.clamp(0, 1), n_columns=n_columns, pad=0, pad_value=0.0)
-        buffer = io.BytesIO()
-        Image.fromarray((255 * grid).round().astype(np.uint8)).save(buffer, "png")
-        super().__init__(png=buffer.getvalue(), n=len(images), n_columns=n_columns)
+        picture = png_bytes(Image.fromarray((255 * grid).round().astype(np.uint8)))
+        super().__init__(png=picture, n=len(images), n_columns=n_columns)

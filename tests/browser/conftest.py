@@ -717,11 +717,11 @@ def notebook(
         of_session = dict.fromkeys(getattr(item.cls, "NOTEBOOK", None) for item in request.session.items)
         names = [other for other in of_session if other]
         latencies = request.config.stash.setdefault(LATENCIES, {})
-        for pair in names[names.index(name) :][:2]:
+        for one in names[names.index(name) :][:2]:
             page = chromium.new_page(viewport=WINDOW)
-            running[pair] = OpenNotebook(page, base=lab, name=pair, latencies=latencies)
-            running[pair].screenshot("top")
-            running[pair].start_running()
+            running[one] = OpenNotebook(page, base=lab, name=one, latencies=latencies)
+            running[one].screenshot("top")
+            running[one].start_running()
         for other in running.values():
             other.wait_until_run()
     opened = running.pop(name)
