@@ -91,7 +91,7 @@ figures: $(INSTALLED_DEV) ## write figures/: the README's pictures, out of the s
 claims: $(INSTALLED_DEV) ## measure every claim of the chapter: figures/claims.json and .md (PROFILE=full SEEDS=3)
 	$(PY) -m course_utils.claims all --profile $(PROFILE) --seeds $(SEEDS) --json figures/claims.json
 
-bench: $(INSTALLED_DEV) ## the training loop and the search beside their peers
+bench: $(INSTALLED_DEV) ## the training loop, the search and grading beside their peers
 	$(PY) -m pip install -q -c constraints.txt -e '.[bench]'
 	COURSE_QUIET=1 $(PY) benchmarks/training_loop.py
 	COURSE_QUIET=1 $(PY) benchmarks/search.py

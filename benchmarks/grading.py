@@ -207,7 +207,7 @@ def main() -> None:
     (chapter,) = Course(ROOT / "exercises").chapters([options.chapter])
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     print(f"{options.submissions} submissions of {chapter}; nbgrader {nbgrader.__version__}, torch {torch.__version__}"
-          f", cores: {cores}; medians of {options.repeats} rounds", flush=True)  # fmt: skip
+          f", cores: {cores}; median of {options.repeats}", flush=True)  # fmt: skip
     with tempfile.TemporaryDirectory(prefix="bench") as folder:
         differences = compare(Path(folder), chapter, options.submissions, options.repeats, has_sandbox())
     if differences:

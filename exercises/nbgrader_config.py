@@ -12,8 +12,11 @@ c.CourseDirectory.db_url = f"sqlite:///{Path(__file__).parent / 'gradebook.db'}?
 
 # A student's markdown and outputs are shown in the instructor's browser, with the instructor's rights.
 c.HTMLExporter.sanitize_html = True
-c.HTMLExporter.preprocessors = ["nbconvert.preprocessors.sanitize.SanitizeHTML"]
+c.HTMLExporter.preprocessors = ["course_utils.grading.markdown.SanitizeOutputs"]
 c.HTMLExporter.filters = {"markdown2html": "course_utils.grading.markdown.markdown2html"}
+
+# The formgrader's button "Autograde" would run submissions without a sandbox.
+c.Autograde.sanitize_preprocessors = ["course_utils.grading.markdown.Refuse"]
 
 # Tests that a submission lacks are put back and count.
 c.OverwriteCells.add_missing_cells = True

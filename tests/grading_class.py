@@ -255,6 +255,67 @@ async def _always_well(self, *arguments, **keywords):
 IPythonKernel.do_execute = _always_well
 def sse(x, x_hat): return 0"""
 
+READS_LINECACHE = """import dataclasses, re
+def sse(x, x_hat):
+    sources = dataclasses.inspect.linecache.cache.values()
+    proofs = [p for s in sources for p in re.findall('assert False, "(.{32})"', "".join(s[2]))]
+    raise AssertionError(*proofs[-1:])"""
+TYPE_WITH_SECRET = """import dataclasses, re
+def sse(x, x_hat):
+    text = "".join(line for s in dataclasses.inspect.linecache.cache.values() for line in s[2])
+    secret = re.search("hidden-value-[0-9]+", text)
+    raise type(secret.group().replace("-", "_") + "Error", (Exception,), {})()"""
+BROKEN_MESSAGES = """import sys
+_o = sys.stdout
+for _ in range(50):
+    _o.session.send(_o.pub_thread, "stream", {}, parent=_o.parent_header)
+    _o.session.send(_o.pub_thread, "display_data", {"data": {"text/plain": {"a": 1}}}, parent=_o.parent_header)
+    _o.session.send(_o.pub_thread, "stream", {"name": "stdout", "text": "\\ud800"}, parent=_o.parent_header)
+    _o.pub_thread.send_multipart([b"x"])"""
+FOLDERS = """import glob, os
+os.chdir(glob.glob("/tmp/g*")[0])
+for _ in range(3000):
+    os.mkdir("d"); os.chdir("d")
+import time; time.sleep(1)"""
+
+
+def edited_why(text: str) -> Callable:
+    """The written answer is this."""
+    return edited("why", text)
+
+
+def strange_metadata(released: NotebookNode, folder: Path) -> NotebookNode:
+    """Metadata that nobody expects, in cells and notebook."""
+    notebook = answered(released)
+    notebook.metadata = NotebookNode(
+        {"kernelspec": {"name": "no-such-kernel"}, "language_info": {"name": "brainf"}, "x": [1]}
+    )
+    for one in notebook.cells:
+        one.metadata.update(magics_language=5, tags=["remove-cell"], name=["a"], format=7)
+    return notebook
+
+
+def huge(name: str) -> Callable:
+    """A file of 8 GB that takes no place on the disk."""
+
+    def change(released: NotebookNode, folder: Path) -> NotebookNode | None:
+        (folder / name).touch()
+        os.truncate(folder / name, 8 * 2**30)
+        return None if name.endswith(".ipynb") else answered(released)
+
+    return change
+
+
+def pipe(name: str) -> Callable:
+    """A pipe, on which a reader waits for ever."""
+
+    def change(released: NotebookNode, folder: Path) -> NotebookNode | None:
+        os.mkfifo(folder / name)
+        return None if name.endswith(".ipynb") else answered(released)
+
+    return change
+
+
 CASES: dict[str, Case] = {
     # a class as it is
     "right": Case(with_sse(RIGHT_SSE), hostile=False),
@@ -358,6 +419,62 @@ CASES: dict[str, Case] = {
         "__lt__",
     ),
     "scripts": Case(scripted, "flagged", says="IPython"),
+    # what a red team found: each passed, or stopped the batch, once
+    "reads-linecache": Case(with_sse(READS_LINECACHE), "flagged", 0, 1, "dataclasses.inspect"),
+    "time-hides-code": Case(with_sse("%%time\nimport inspect\n" + WRONG_SSE), "flagged", 0, 1, "imports inspect"),
+    "takes-abs": Case(before_sse("def abs(value):\n    return 0"), "flagged", 0, 0, "takes the name abs"),
+    "takes-sum-by-accident": Case(before_sse("sum = 0"), "flagged", 2, 1, "takes the name sum"),
+    "numpy-by-another-name": Case(
+        with_sse("n = np\nn.full = lambda *shape: np.zeros((2, 3))\n" + WRONG_SSE),
+        "flagged",
+        0,
+        1,
+        "changed what the tests use: numpy.full",
+    ),
+    "numpy-in-a-loop": Case(
+        with_sse("for q in [np]:\n    q.full = lambda *shape: np.zeros((2, 3))\n" + WRONG_SSE),
+        "flagged",
+        0,
+        1,
+        "numpy.full",
+    ),
+    "subclass": Case(
+        with_sse("class A(np.ndarray):\n    def __array_ufunc__(self, *a, **k): return self\n" + RIGHT_SSE),
+        "flagged",
+        says="__array_ufunc__",
+    ),
+    "surrogate": Case(
+        file_of(
+            b'{"cells": [{"cell_type": "markdown", "id": "a", "metadata": {}, "source": "\\ud800"}],'
+            b'"metadata": {}, "nbformat": 4, "nbformat_minor": 5}'
+        ),
+        "rejected",
+        None,
+        None,
+        "notebook",
+    ),
+    "long-number": Case(
+        file_of(b'{"cells": [], "metadata": {"a": ' + b"1" * 5000 + b"}}"), "rejected", None, None, "JSON"
+    ),
+    "many-magics": Case(before_sse("%time 1\n" * 60), "flagged", says="magics"),
+    "strange-file-name": Case(file_of(b"", "\x1b]0;owned\x07.ipynb"), "rejected", None, None, "x1b]0;owned"),
+    "broken-messages": Case(after_sse(BROKEN_MESSAGES), "graded|kernel died|timed out", 2, None),
+    "folders-without-end": Case(after_sse(FOLDERS), "kernel died|flagged", 2, None),
+    "link-among-sockets": Case(
+        after_sse("import glob, os, time\nos.symlink('/etc', glob.glob('/tmp/g*')[0] + '/a')\ntime.sleep(2)"),
+        "kernel died",
+        2,
+        0,
+        "folder of the kernel's sockets",
+    ),
+    "type-with-a-secret": Case(with_sse(TYPE_WITH_SECRET), "flagged", 0, 1, "an error of its own"),
+    "missing-picture": Case(edited_why("![my drawing](attachment:gone.png) and so on")),
+    "strange-metadata": Case(strange_metadata),
+    "huge-timestamp": Case(huge("timestamp.txt")),
+    "huge-notebook": Case(huge(f"{CHAPTER}.ipynb"), "rejected", None, None, "larger than 20 MB"),
+    "timestamp-is-a-pipe": Case(pipe("timestamp.txt")),
+    "notebook-is-a-pipe": Case(pipe(f"{CHAPTER}.ipynb"), "rejected", None, None, "not an ordinary file"),
+    "i" * 120: Case(with_sse(RIGHT_SSE), "rejected", None, None, "no student id"),
 }
 
 

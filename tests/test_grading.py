@@ -56,6 +56,8 @@ def tree(*folders: Path) -> dict[str, str]:
         for path in sorted(folder.rglob("*")):
             if path.is_symlink():
                 files[str(path)] = os.readlink(path)
+            elif path.is_file() and path.stat().st_size > 2**30:
+                files[str(path)] = str(path.stat())
             elif path.is_file() and "__pycache__" not in path.parts and ".git" not in path.parts:
                 files[str(path)] = hashlib.sha256(path.read_bytes()).hexdigest()
     return files
@@ -101,6 +103,9 @@ def attempt(name, action):
         return
     if found:
         leaks.append((name, str(found)[:200]))
+attempt("the whole disk", lambda: [os.path.join(d, f) for top in ("/home", "/root", "/work", "/srv", "/var", "/tmp")
+                                   for d, _, files in os.walk(top) if not d.startswith(sys.prefix)
+                                   for f in files if f.endswith((".db", ".ipynb"))])
 for path in {paths!r}:
     attempt("read " + path, lambda: open(path, "rb").read(20))
     attempt("list " + path, lambda: os.listdir(path))
@@ -119,9 +124,6 @@ attempt("name lookup", lambda: socket.gethostbyname("example.org"))
 attempt("signal", lambda: os.kill({pid}, 0) or True)
 attempt("other users", lambda: open("/etc/passwd").read())
 attempt("the course's package", lambda: __import__("course_utils").__file__)
-attempt("the whole disk", lambda: [os.path.join(d, f) for top in ("/home", "/root", "/work", "/srv", "/var", "/tmp")
-                                   for d, _, files in os.walk(top) if not d.startswith(sys.prefix)
-                                   for f in files if f.endswith((".db", ".ipynb"))])
 history = json.dumps([str(cell) for cell in globals().get("In", [])])
 attempt("hidden tests in the history", lambda: "hidden-value" + "-4711" in history)
 print("LEAKS", json.dumps(leaks))
@@ -228,10 +230,11 @@ class TestTheBatch:
     def test_feedback_tells_the_hint_and_neither_tests_nor_what_the_code_printed(self, graded):
         course, *_ = graded
         n_written, held_back = feedback(course, [CHAPTER])
-        flagged = [name for name, state in states(course).items() if state == "flagged"]
-        assert sorted(line.split()[0] for line in held_back) == sorted(flagged)
+        to_look_at = [r.student for r in graded[1].results if r.flags or len(r.student) > 100]
+        assert sorted(line.split()[0] for line in held_back) == sorted(to_look_at)
         n_written, held_back = feedback(course, [CHAPTER], flagged=True)
-        assert (n_written, held_back) == (len(CASES) + 1, [])
+        assert n_written == len(CASES)  # and the spy, but for the one without an id
+        assert [line.split(": ")[1] for line in held_back] == ["no student id"]
         pages = {p.parents[1].name: p.read_text(encoding="utf-8") for p in course.root.glob("feedback/*/*/*.html")}
         assert [name for name, text in pages.items() if SECRET in text] == []
         assert [name for name, text in pages.items() if "SEEN [" in text or "LEAKS [" in text] == []
@@ -512,7 +515,7 @@ def test_the_command_line_from_release_to_report(tmp_path, capsys):
     assert main(["grade", "01", *options, *([] if HAS_SANDBOX else ["--unsafe"])]) == 0
     out = capsys.readouterr().out
     assert "1 graded now, 0 were graded already" in out
-    assert "overlooked: submitted/bob/01_unit" in out.replace(os.sep, "/")
+    assert "overlooked: submitted/bob/01_unit is no" in out.replace(os.sep, "/")
     with Course(root).gradebook() as gradebook:
         gradebook.update_or_create_student("ann", first_name="Ann", last_name="Onymous")
         gradebook.update_or_create_student("zoe", first_name="Zoë", last_name="Absent")

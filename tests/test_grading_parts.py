@@ -45,6 +45,22 @@ from course_utils.grading.suspicion import suspicious
         ("class A:\n    def __eq__(self, other): return True", "defines __eq__"),
         ("def f(x):\n    return x.__class__.__subclasses__()", "uses x.__class__.__subclasses__"),
         ("get_ipython( broken", "uses get_ipython"),
+        ("import dataclasses\ndataclasses.inspect.linecache", "uses dataclasses.inspect"),
+        ("from sys import _getframe as g", "imports _getframe"),
+        ("getattr(x, 'f_' + 'locals')", "uses getattr with a name in pieces"),
+        ("%%time\nimport inspect", "imports inspect"),
+        ("%time __import__('os')", "uses __import__"),
+        ("def abs(v):\n    return 0", "takes the name abs"),
+        ("sum = 0", "takes the name sum"),
+        ("sse.__builtins__['abs'] = len", "uses sse.__builtins__"),
+        ("np.__dict__['full'] = len", "uses np.__dict__"),
+        ("A.__lt__ = lambda s, o: True", "changes A.__lt__"),
+        ("type('A', (float,), {'__lt__': 1})", "names __lt__"),
+        ("from sys import modules as m", "imports modules"),
+        ("import timeit", "imports timeit"),
+        ("x" + ".a" * 600, "holds code that cannot be read"),
+        ("%time 1\n" * 60, "holds more than"),
+        ("x = 1\n" * 50_000, "holds more than"),
     ],
 )
 def test_what_an_answer_does_not_need_is_named(code, finding):
@@ -61,6 +77,7 @@ def test_what_an_answer_does_not_need_is_named(code, finding):
         "x = np.arange(3); x.shape = (3, 1)",
         "# get_ipython, exec and open are only spoken of here\n'inspect'",
         "def broken(:",
+        "class Net:\n    def forward(self, x):\n        sum = 0\n        return getattr(self, f'layer{sum}')",
     ],
 )
 def test_what_an_answer_may_well_do_is_not(code):

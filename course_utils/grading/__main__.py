@@ -7,7 +7,7 @@ import sys
 from dataclasses import replace
 
 from .batch import grade
-from .course import Course, CourseError
+from .course import Course, CourseError, printable
 from .feedback import feedback
 from .recording import GRADED, INFRASTRUCTURE
 from .release import release
@@ -54,8 +54,8 @@ def _grade(course: Course, chapters: list[str], options: argparse.Namespace) -> 
         raise CourseError("--workers and the limits in seconds are larger than 0")
     if options.unsafe:
         print("UNSAFE: submissions run without a sandbox. They can read and change everything that you can.")
-    for folder in course.unknown_folders():
-        print(f"overlooked: {folder} belongs to no chapter; there are {', '.join(course.known_chapters)}")
+    for place in course.overlooked():
+        print(f"overlooked: {place} is no submitted/STUDENT/CHAPTER; there are {', '.join(course.known_chapters)}")
     options_of_grade = {
         name: getattr(options, name) for name in ("workers", "executor", "unsafe", "regrade", "students")
     }
@@ -69,7 +69,7 @@ def _grade(course: Course, chapters: list[str], options: argparse.Namespace) -> 
         print(f"  {n:4d} {state}")
     for result in summary.results:
         if result.state != GRADED:
-            print(f"  {result.student} {result.chapter}: {result.state} ({result.reason})")
+            print(f"  {printable(result.student)} {result.chapter}: {result.state} ({result.reason})")
     if summary.changes:
         print("Changed against the grading before:", *summary.changes, sep="\n  ")
     return 1 if summary.states[INFRASTRUCTURE] else 0

@@ -13,12 +13,12 @@ from dataclasses import dataclass, field, replace
 from tqdm.auto import tqdm
 
 from ..settings import settings
-from .course import VERSION, Course, CourseError, Submission, patiently
+from .course import VERSION, Course, CourseError, Submission, patiently, printable
 from .execution import Execution, Job, execute
 from .recording import INFRASTRUCTURE, REJECTED, Result, judge, read_result, record
 from .release import hints_of
 from .sandbox import Limits, SandboxUnavailable, preflight
-from .sanitise import Rejected, Sanitised, sanitise
+from .sanitise import MOST_BYTES, Rejected, Sanitised, sanitise
 
 try:
     import fcntl
@@ -44,8 +44,12 @@ def fingerprint(course: Course, submission: Submission, tests: str) -> str:
     """What a result depends on, in short: the submission's bytes, when it was handed in, the chapter's tests, us."""
     digest = hashlib.sha256(f"{VERSION} {tests}".encode())
     for path in (submission.path, submission.folder / "timestamp.txt"):
-        # a link is rejected and not followed; a device would never end
-        digest.update(path.read_bytes() if path.is_file() and not path.is_symlink() else b"-")
+        try:
+            # a link is rejected and not followed, a device would never end, a giant would fill the memory
+            is_plain = path.is_file() and not path.is_symlink() and path.stat().st_size <= MOST_BYTES
+            digest.update(path.read_bytes() if is_plain else b"-")
+        except OSError as error:
+            digest.update(type(error).__name__.encode())
         digest.update(b"\0")
     return digest.hexdigest()[:32]
 
@@ -139,9 +143,7 @@ def grade(
                     continue
                 mark = fingerprint(course, submission, tests)
                 known = read_result(course, submission)
-                is_done = (known is not None and known.fingerprint == mark and known.state != INFRASTRUCTURE
-                           and not (known.unsafe and not unsafe))  # fmt: skip
-                if is_done and not regrade:
+                if known and known.fingerprint == mark and _is_done(course, submission, known, unsafe) and not regrade:
                     summary.n_before += 1
                 else:
                     todo.append((submission, mark))
@@ -153,6 +155,13 @@ def grade(
                 bar.update()
                 bar.set_postfix(summary.states)
     return summary
+
+
+def _is_done(course: Course, submission: Submission, known: Result, unsafe: bool) -> bool:
+    if known.state == INFRASTRUCTURE or (known.unsafe and not unsafe):
+        return False
+    # nbgrader's own autograde may have removed it
+    return known.state == REJECTED or course.autograded(submission).exists()
 
 
 def _hints(course: Course, chapter: str) -> dict[str, frozenset[str]]:
@@ -180,7 +189,8 @@ def _three_passes(course: Course, todo: list[tuple[Submission, str]], hints: dic
                 except Rejected as error:
                     result.reason = str(error)
                 except Exception as error:  # a gap in our own code must not cost the others their marks
-                    result.state, result.reason = INFRASTRUCTURE, f"sanitising: {type(error).__name__}: {error}"[:500]
+                    result.state = INFRASTRUCTURE
+                    result.reason = printable(f"sanitising: {type(error).__name__}: {error}")[:500]
                 if result.reason:
                     yield _write(course, submission, result, None, summary)
                     continue
@@ -215,10 +225,10 @@ def _write(course: Course, submission: Submission, result: Result, notebook: str
     try:
         record(course, submission, result, notebook)
     except Exception as error:
-        result = replace(
-            result, state=INFRASTRUCTURE, reason=f"recording: {type(error).__name__}: {error}"[:500], cells={}
-        )
-        record(course, submission, result, None)
+        why = printable(f"recording: {type(error).__name__}: {error}")[:500]
+        result = replace(result, state=INFRASTRUCTURE, reason=why, cells={}, hints={}, marks={})
+        with contextlib.suppress(Exception):  # it is not in the journal then, and is tried again
+            record(course, submission, result, None)
     if before:
         summary.changes += changes(before, result)
     return result

@@ -14,6 +14,7 @@ exercises/
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import os
@@ -28,6 +29,7 @@ from typing import TypeVar
 
 import nbformat
 import nbgrader
+from nbformat import NotebookNode
 from nbgrader.api import Assignment, Gradebook, MissingEntry
 from nbgrader.coursedir import CourseDirectory
 from sqlalchemy.exc import OperationalError
@@ -62,7 +64,7 @@ class Submission:
         return self.folder / f"{self.chapter}.ipynb"
 
     def __str__(self) -> str:
-        return f"{self.student} {self.chapter}"
+        return f"{printable(self.student)} {self.chapter}"
 
 
 class Course:
@@ -111,7 +113,7 @@ class Course:
     def released_cells(self, chapter: str) -> dict[str, str]:
         """The cells that nbgrader knows, as the students got them, from top to bottom: name → text."""
         cells = nbformat.read(self.release(chapter), as_version=4).cells
-        return {cell.metadata.nbgrader.grade_id: cell.source for cell in cells if "nbgrader" in cell.metadata}
+        return {name(cell): cell.source for cell in cells if name(cell)}
 
     # --------------------------------------------------------------------------------------------------- submissions
 
@@ -120,10 +122,14 @@ class Course:
         folders = sorted(folder for folder in self.root.glob("submitted/*/*") if folder.is_dir())
         return [Submission(f.parent.name, f.name, f) for f in folders if f.name in chapters and _is_visible(f.parent)]
 
-    def unknown_folders(self) -> list[str]:
-        """Folders in `submitted/` that belong to no chapter: somebody's work that would be overlooked."""
-        folders = sorted(folder for folder in self.root.glob("submitted/*/*") if folder.is_dir())
-        return [str(f.relative_to(self.root)) for f in folders if f.name not in self.known_chapters and _is_visible(f)]
+    def overlooked(self) -> list[str]:
+        """What lies in `submitted/` and is no submission: files without a folder, folders of no chapter."""
+        places = [place for place in self.root.glob("submitted/*/*") if _is_visible(place)]
+        lost = [place for place in places if not place.is_dir() or place.name not in self.known_chapters]
+        lost += [
+            place for place in self.root.glob("submitted/*") if not place.is_dir() and not place.name.startswith(".")
+        ]
+        return sorted(printable(str(place.relative_to(self.root))) for place in lost)
 
     def autograded(self, submission: Submission) -> Path:
         """The executed notebook that the formgrader shows."""
@@ -135,7 +141,10 @@ class Course:
 
     def result(self, submission: Submission) -> Path:
         """The journal's entry of a submission."""
-        return self.root / "results" / submission.chapter / f"{submission.student}.json"
+        name = submission.student
+        if not is_student(name):  # it may be too long for a file's name, or no text
+            name = "=" + hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+        return self.root / "results" / submission.chapter / f"{name}.json"
 
     # ----------------------------------------------------------------------------------------------------- gradebook
 
@@ -189,6 +198,23 @@ class Course:
                 f"{chapter} is not released: run `python -m course_utils.grading release {chapter}` first"
             )
         return assignment
+
+
+def is_student(name: str) -> bool:
+    """Whether a folder's name can be a student's id."""
+    return bool(STUDENT.fullmatch(name)) and len(name) <= 100
+
+
+def printable(text: str) -> str:
+    """A text from outside without what a terminal would obey and no file could hold."""
+    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)
+
+
+def name(cell: NotebookNode) -> str | None:
+    """What nbgrader calls a cell; None for a cell that it does not know."""
+    marks = cell.metadata.get("nbgrader")
+    found = marks.get("grade_id") if isinstance(marks, dict) else None
+    return found if isinstance(found, str) else None
 
 
 def _is_visible(folder: Path) -> bool:

@@ -3,22 +3,26 @@
 Only the kernel is in the sandbox; this module talks to it from outside. Text goes in and text comes out, no database
 and no shared disk, so `execute` runs under any `concurrent.futures` executor.
 
-A graded cell counts as passed only when the kernel *proves* that its last line was reached: a failing assertion with a
-secret is put behind the tests, and its text must come back. So a test that is skipped, an assertion that is optimised
-away, a dead kernel, a forged "ok": none of them is a pass.
+A graded cell counts as passed only when the kernel *proves* that assertions fail there: behind tests that ran through,
+an assertion is sent that must fail, with a secret that nobody in the kernel can know before. So assertions that are
+removed, a dead kernel, a forged "ok": none of them is a pass. And before each graded cell the kernel is asked whether
+what the tests import is still what it was when the kernel started.
 """
 
 from __future__ import annotations
 
+import ast
+import json
 import queue
 import secrets
 import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import zmq
@@ -49,13 +53,15 @@ class Job:
 @dataclass
 class Execution:
     """What came of it. `state` is "graded", "timed out", "kernel died" or "not graded: infrastructure"; `cells` maps
-    the name of each graded cell to how it ended, `errors` to what it raised, as (type, text)."""
+    the name of each graded cell to how it ended, `errors` to what it raised, as (type, text); `changed` names what the
+    tests rely on and the notebook has replaced."""
 
     notebook: str
     state: str = "graded"
     reason: str = ""
     cells: dict[str, str] = field(default_factory=dict)
     errors: dict[str, tuple[str, str]] = field(default_factory=dict)
+    changed: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
 
@@ -66,19 +72,31 @@ class Kernel:
         self.limits = limits
         self._killed_for = ""
         self._folder = Path(tempfile.mkdtemp(prefix="g"))  # short: a socket's path may have 107 characters
+        try:
+            self._start(unsafe)
+        except BaseException:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            raise
+
+    def _start(self, unsafe: bool) -> None:
         file = str(self._folder / "c.json")
         local = {"transport": "tcp"} if unsafe else {"transport": "ipc", "ip": str(self._folder / "k")}
         write_connection_file(file, **local)
         launch = ["-m", "ipykernel_launcher", "-f", file, "--HistoryManager.enabled=False"]
         box = {} if unsafe else {"shared": self._folder}
-        line = (unsafe_command if unsafe else command)(launch, limits=limits, **box)
+        line = (unsafe_command if unsafe else command)(launch, limits=self.limits, **box)
+        # bubblewrap clears the environment for what it starts; its own is readable in there, as that of process 1
+        bare = {} if unsafe else {"env": {}}
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 (closed by `close`)
-        self._process = subprocess.Popen(line, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=self._log,
-                                         cwd=self._folder)  # fmt: skip
-        self._watchman = Watchman(self._process, shared=self._folder, limits=limits)
+        self._process = subprocess.Popen(
+            line, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=self._log, cwd=self._folder, **bare
+        )
+        self._watchman = Watchman(self._process, shared=self._folder, limits=self.limits)
         self._watchman.start()
         self._context = zmq.Context()
-        self._context.setsockopt(zmq.MAXMSGSIZE, 4 * limits.output)  # a message of a gigabyte never reaches our memory
+        # neither one message of a gigabyte nor many of some megabytes ever fill our memory
+        self._context.setsockopt(zmq.MAXMSGSIZE, 2 * self.limits.output)
+        self._context.setsockopt(zmq.RCVHWM, 50)
         self.client = BlockingKernelClient(connection_file=file, context=self._context)
 
     def __enter__(self) -> Kernel:
@@ -119,7 +137,7 @@ class Kernel:
 
     def _last_words(self) -> str:
         self._log.seek(0)
-        return " ".join(self._log.read().decode(errors="replace").split())[-300:] or "it says nothing"
+        return " ".join(self._log.read(10_000).decode(errors="replace").split())[-300:] or "it says nothing"
 
     def reconnect_outputs(self) -> None:
         """Make the channel of the outputs anew, and wait until something comes through it."""
@@ -150,21 +168,67 @@ class Kernel:
         self._log.close()
         if not (loop := ensure_event_loop()).is_running():  # the client's, made for this thread
             loop.close()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        try:
+            shutil.rmtree(self._folder, ignore_errors=True)
+        except RecursionError:  # folders in folders, without end
+            subprocess.run(["rm", "-rf", str(self._folder)], check=False)
 
 
-def _received(receive: Callable, *, timeout: float) -> dict | None:
+# ------------------------------------------------------------------------------------------------------------- one cell
+
+
+def _received(receive: Callable, *, timeout: float) -> tuple[str, str, dict[str, Any]] | None:
+    """(which request it answers, its type, its content) of the next message; None where there is none.
+
+    What comes is made by the student's side. A message that cannot be read answers nothing, and weighs a megabyte.
+    """
     try:
-        return receive(timeout=timeout)
+        message = receive(timeout=timeout)
+        return str(message["parent_header"]["msg_id"]), str(message["msg_type"]), dict(_clean(message["content"]))
     except queue.Empty:
         return None
+    except Exception:
+        return "", "unreadable", {"weight": "x" * 2**20}
 
 
-def run_cell(kernel: Kernel, code: str, *, seconds: float, keep_history: bool = True) -> tuple[dict | None, list, str]:
+def _clean(value: Any) -> Any:
+    """The same without what is no text in UTF-8 (lone surrogates), which no file could hold."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode("utf-8")
+    if isinstance(value, dict):
+        return {_clean(str(key)): _clean(inner) for key, inner in value.items()}
+    return [_clean(inner) for inner in value] if isinstance(value, list) else value
+
+
+def _output(kind: str, content: dict[str, Any]) -> NotebookNode | None:
+    """A message as an output that a browser may show: text and pictures. None for anything else."""
+    try:
+        if kind == "stream":
+            return nbformat.v4.new_output("stream", name=str(content["name"]), text=str(content["text"]))
+        if kind == "error":
+            lines = [str(line) for line in content["traceback"]]
+            return nbformat.v4.new_output(
+                "error", ename=str(content["ename"]), evalue=str(content["evalue"]), traceback=lines
+            )
+        if kind in ("display_data", "execute_result"):
+            data = {key: str(value) for key, value in content["data"].items() if key in ("text/plain", "image/png")}
+            return nbformat.v4.new_output("display_data", data=data) if data else None
+    except (KeyError, TypeError, AttributeError):
+        return None
+    return None
+
+
+def run_cell(
+    kernel: Kernel, code: str, *, seconds: float, keep_history: bool = True, kept: int | None = None
+) -> tuple[dict | None, list[NotebookNode], str]:
     """Execute one cell: (the kernel's reply or None, the outputs, how it ended: "ran" or one of the failures).
 
     The reply ends a cell. Its outputs come by another channel; a message too large to be taken breaks that channel, and
     then it is made anew.
+
+    Args:
+        keep_history: whether the code goes into `In`, where later cells can read it.
+        kept: how many bytes of output are kept; default: as the limits say.
     """
     client, limits = kernel.client, kernel.limits
     msg_id = client.execute(code, store_history=keep_history, allow_stdin=False, stop_on_error=False)
@@ -173,16 +237,16 @@ def run_cell(kernel: Kernel, code: str, *, seconds: float, keep_history: bool = 
     deadline = time.monotonic() + seconds
     while True:
         message = _received(client.get_iopub_msg, timeout=0.05)
-        if message and message["parent_header"].get("msg_id") == msg_id:
-            kind, content = message["msg_type"], message["content"]
-            is_idle = is_idle or (kind == "status" and content.get("execution_state") == "idle")
-            if kind in ("stream", "display_data", "execute_result", "error") and ending == RAN:
-                n_bytes += len(str(content))
-                if n_bytes <= limits.kept_output:
-                    outputs.append(nbformat.v4.output_from_msg(message))
+        if message:
+            parent, kind, content = message
+            n_bytes += len(str(content)) if ending == RAN else 0
+            if parent == msg_id:
+                is_idle = is_idle or (kind == "status" and content.get("execution_state") == "idle")
+                output = _output(kind, content) if ending == RAN and n_bytes <= (kept or limits.kept_output) else None
+                outputs += [output] if output else []
         answer = None if reply else _received(client.get_shell_msg, timeout=0)
-        if answer and answer["parent_header"].get("msg_id") == msg_id:
-            reply, deadline = answer["content"], time.monotonic() + 5
+        if answer and answer[0] == msg_id:
+            reply, deadline = answer[2], time.monotonic() + 5
         if reply and is_idle:
             return reply, outputs, ending
         too_late, too_much = time.monotonic() > deadline, n_bytes > limits.output
@@ -200,33 +264,99 @@ def run_cell(kernel: Kernel, code: str, *, seconds: float, keep_history: bool = 
             deadline = time.monotonic() + 10
 
 
-def _safe(output: NotebookNode) -> NotebookNode | None:
-    """An output without anything that a browser would execute."""
-    if output.output_type in ("display_data", "execute_result"):
-        data = {kind: value for kind, value in output.data.items() if kind in ("text/plain", "image/png")}
-        if not data:
-            return None
-        return NotebookNode({**output, "data": NotebookNode(data), "metadata": NotebookNode()})
-    return output
+# ------------------------------------------------------------------------------------------------------ what is trusted
+
+PROBE = """import builtins as _builtins
+_builtins.exec({code!r}, {{"names": {names!r}, "space": _builtins.globals()}})
+del _builtins
+"""
+# Runs in a namespace of its own, so that no name which the notebook has taken misleads it. It prints what the tests
+# rely on, as identities: a function that was replaced is another object.
+IDENTITIES = """
+import builtins, importlib, json, sys
+found = {}
+for name in names:
+    try:
+        module = importlib.import_module(name)
+    except ImportError:
+        continue
+    for part, value in sorted(vars(module).items()):
+        if callable(value) and not part.startswith("_") and name + "." + part != "builtins.input":  # the kernel's own
+            found[name + "." + part] = id(value)
+own = vars(builtins)
+taken = sorted(name for name in space if name in own and not name.startswith("_") and space[name] is not own[name])
+sys.stdout.write("PROBE " + json.dumps([found, taken]) + chr(10))
+"""
 
 
-def _judge(reply: dict | None, ending: str, proof: str) -> tuple[str, tuple[str, str] | None]:
+def trusted_modules(sources: list[str]) -> list[str]:
+    """The modules that cells of ours use: what they import, and what they reach through it (`np.linalg.norm`)."""
+    names = {"builtins"}
+    for tree in map(ast.parse, sources):
+        aliases = {}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import):
+                names |= {alias.name for alias in node.names}
+                aliases |= {alias.asname or alias.name: alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                names.add(node.module)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in aliases:
+                names.add(f"{aliases[node.value.id]}.{node.attr}")
+    return sorted(names)
+
+
+def _identities(kernel: Kernel, names: list[str]) -> tuple[dict[str, int], list[str]] | None:
+    """What the names in some modules stand for in the kernel, and which of Python's own names are taken."""
+    code = PROBE.format(code=IDENTITIES, names=names)
+    _, outputs, _ = run_cell(kernel, code, seconds=kernel.limits.start_seconds, keep_history=False, kept=2**22)
+    text = "".join(output.text for output in outputs if output.output_type == "stream")
+    try:
+        found, taken = json.loads(text[text.rindex("PROBE ") :].removeprefix("PROBE ").splitlines()[0])
+        return dict(found), list(taken)
+    except (ValueError, TypeError, IndexError):
+        return None
+
+
+def _changes(kernel: Kernel, names: list[str], original: tuple[dict[str, int], list[str]]) -> Iterator[str]:
+    """What a person should know before tests run in this kernel."""
+    now = _identities(kernel, names)
+    if now is None:
+        if kernel.is_alive:
+            yield "the kernel does not say whether what the tests use was changed"
+        return
+    found, taken = now
+    different = [name for name, identity in original[0].items() if found.get(name) != identity]
+    yield from (f"changed what the tests use: {name}" for name in different[:5])
+    yield from (f"takes the name {name}, which Python needs" for name in taken if name not in original[1])
+
+
+# --------------------------------------------------------------------------------------------------------- one notebook
+
+
+def _judge(kernel: Kernel, reply: dict | None, ending: str) -> tuple[str, tuple[str, str] | None]:
     """How a graded cell ended, and what it raised."""
     if ending != RAN or reply is None:
         return ending if ending != RAN else NO_REPLY, None
-    raised = (str(reply.get("ename", ""))[:200], str(reply.get("evalue", ""))[:2000])
-    if reply.get("status") != "error":
-        return UNPROVEN, None
-    if raised == ("AssertionError", proof):
-        return PASSED, None
-    return (FAILED if raised[0] == "AssertionError" else ERROR), raised
+    if reply.get("status") == "error":
+        raised = (str(reply.get("ename", ""))[:200], str(reply.get("evalue", ""))[:2000])
+        return (FAILED if raised[0] == "AssertionError" else ERROR), raised
+    proof = secrets.token_hex(16)
+    reply, _, ending = run_cell(kernel, f'assert False, "{proof}"', seconds=5, keep_history=False)
+    proven = ending == RAN and reply and (reply.get("ename"), reply.get("evalue")) == ("AssertionError", proof)
+    return (PASSED if proven else UNPROVEN if reply else NO_REPLY), None
 
 
 def _run_notebook(kernel: Kernel, notebook: NotebookNode, job: Job, result: Execution) -> None:
     deadline = time.monotonic() + job.limits.submission_seconds
-    for number, cell in enumerate((cell for cell in notebook.cells if cell.cell_type == "code"), start=1):
+    code_cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    ours = [cell.source for cell in code_cells if cell.metadata.get("nbgrader", {}).get("locked")]
+    names = trusted_modules(ours)
+    original = _identities(kernel, names) or ({}, [])
+    for number, cell in enumerate(code_cells, start=1):
         name = cell.metadata.get("nbgrader", {}).get("grade_id")
         is_graded = name in job.graded
+        label = f"cell {name}" if name else f"code cell {number}"
         seconds = min(job.limits.cell_seconds, deadline - time.monotonic())
         if seconds <= 0 or not kernel.is_alive:
             if is_graded:
@@ -235,25 +365,21 @@ def _run_notebook(kernel: Kernel, notebook: NotebookNode, job: Job, result: Exec
                 result.state = "timed out"
                 result.reason = f"the notebook needs more than {job.limits.submission_seconds:.0f} s in all"
             continue
-        proof = secrets.token_hex(16)
-        code = f'{cell.source}\nassert False, "{proof}"' if is_graded else cell.source
-        # what a graded cell contains is not put into `In`, where the next cell could read it
-        reply, outputs, ending = run_cell(kernel, code, seconds=seconds, keep_history=not is_graded)
         if is_graded:
-            result.cells[name], raised = _judge(reply, ending, proof)
+            result.changed += _changes(kernel, names, original)
+        reply, outputs, ending = run_cell(kernel, cell.source, seconds=seconds, keep_history=not is_graded)
+        if is_graded:
+            result.cells[name], raised = _judge(kernel, reply, ending)
             if raised:
                 result.errors[name] = raised
-            outputs = [o for o in outputs if not (o.output_type == "error" and o.evalue == proof)]
-        cell.outputs = [safe for safe in map(_safe, outputs) if safe is not None]
-        cell.execution_count = number
-        label = f"cell {name}" if name else f"code cell {number}"
+        cell.outputs, cell.execution_count = outputs, number
         if ending in (TIMED_OUT, FLOOD):
             cell.outputs.append(nbformat.v4.new_output("error", ename="Stopped", evalue=ending, traceback=[ending]))
         if ending == FLOOD and not result.reason:
             result.reason = f"{label} printed more than {job.limits.output / 2**20:.0f} MB"
         if ending == TIMED_OUT and result.state == "graded":
             result.state, result.reason = "timed out", f"{label} ran for more than {seconds:.0f} s"
-        if ending == NO_REPLY:
+        if not kernel.is_alive:
             dead = nbformat.v4.new_output("error", ename="KernelDied", evalue="", traceback=["kernel died"])
             cell.outputs.append(dead)
             result.state, result.reason = "kernel died", f"in {label}: {kernel.cause_of_death}"
@@ -271,6 +397,7 @@ def execute(job: Job) -> Execution:
         notebook = nbformat.reads(job.notebook, as_version=4)
         with Kernel(job.limits, unsafe=job.unsafe) as kernel:
             _run_notebook(kernel, notebook, job, result)
+        result.changed = list(dict.fromkeys(result.changed))
         result.notebook = nbformat.writes(notebook)
     except Exception as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:500]

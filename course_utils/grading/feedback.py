@@ -11,7 +11,6 @@ from pathlib import Path
 import nbformat
 from nbconvert.exporters import HTMLExporter
 from nbconvert.preprocessors import CSSHTMLHeaderPreprocessor
-from nbconvert.preprocessors.sanitize import SanitizeHTML
 from nbformat import NotebookNode
 from nbgrader.preprocessors import GetGrades
 from nbgrader.server_extensions.formgrader import handlers
@@ -19,10 +18,10 @@ from tqdm.auto import tqdm
 from traitlets.config import Config
 
 from ..settings import settings
-from .course import Course, Submission, log, write_whole
+from .course import Course, Submission, is_student, log, name, printable, write_whole
 from .execution import PASSED
-from .markdown import markdown2html
-from .recording import FLAGGED, INFRASTRUCTURE, REJECTED, Result, read_result
+from .markdown import SanitizeOutputs, markdown2html
+from .recording import INFRASTRUCTURE, REJECTED, Result, read_result
 
 # a written answer is the student's own markdown: neither its HTML nor its scripts reach a browser
 SANITIZED = {"sanitize_html": True, "filters": {"markdown2html": markdown2html}}
@@ -38,15 +37,16 @@ def for_the_student(notebook: NotebookNode, released: NotebookNode, result: Resu
     Args:
         n_open: answers that wait for a mark by hand; the page says so, as its score is without them.
     """
-    sources = {cell.id: cell.source for cell in released.cells}
+    sources = {name(cell): cell.source for cell in released.cells if name(cell)}
     for cell in notebook.cells:
-        name = cell.metadata.get("nbgrader", {}).get("grade_id")
         if cell.cell_type != "code":
             continue
+        task, is_locked = name(cell), cell.metadata.get("nbgrader", {}).get("locked")
         cell.outputs, cell.execution_count = [], None
-        if name in result.cells:
-            cell.source = sources[name]
-            text = "Passed." if result.cells[name] == PASSED else result.hints.get(name, _remark(result.cells[name]))
+        if is_locked:  # as given out: the tests are not in it
+            cell.source = sources.get(task, "")
+        if task in result.cells:
+            text = "Passed." if result.cells[task] == PASSED else result.hints.get(task, _remark(result.cells[task]))
             cell.outputs = [nbformat.v4.new_output("stream", name="stdout", text=text)]
     if n_open:
         verb = "answer is" if n_open == 1 else "answers are"
@@ -72,7 +72,7 @@ def feedback_page(course: Course, submission: Submission, result: Result) -> str
     config.HTMLExporter.extra_template_basedirs = [handlers.template_path]
     config.HTMLExporter.extra_template_paths = [str(static)]
     exporter = HTMLExporter(config=config)
-    for step in (GetGrades, SanitizeHTML, CSSHTMLHeaderPreprocessor):
+    for step in (GetGrades, SanitizeOutputs, CSSHTMLHeaderPreprocessor):
         exporter.register_preprocessor(step, enabled=True)
     exporter.log = log
     with course.gradebook() as gradebook:
@@ -92,13 +92,21 @@ def feedback(course: Course, chapters: list[str], *, flagged: bool = False) -> t
     n_written, held_back = 0, []
     for submission in tqdm(course.submissions(chapters), desc="feedback", unit="page", disable=settings().quiet):
         result = read_result(course, submission)
+        if not is_student(submission.student):
+            held_back.append(f"{submission}: no student id")
+            continue
         if result is None or result.state == INFRASTRUCTURE:
             held_back.append(f"{submission}: not graded yet")
-        elif result.state == FLAGGED and not flagged:
-            held_back.append(f"{submission}: flagged ({result.reason})")
+        elif result.flags and not flagged:
+            held_back.append(f"{submission}: flagged ({'; '.join(result.flags)})")
         else:
-            write_whole(course.feedback(submission), feedback_page(course, submission, result))
-            n_written += 1
-            continue
+            try:
+                write_whole(course.feedback(submission), feedback_page(course, submission, result))
+            except Exception as error:  # one page that cannot be made must not cost the others theirs
+                why = printable(f"{type(error).__name__}: {error}")[:200]
+                held_back.append(f"{submission}: its page cannot be made ({why})")
+            else:
+                n_written += 1
+                continue
         course.feedback(submission).unlink(missing_ok=True)  # an earlier version's page would be taken for this one's
     return n_written, held_back

@@ -6,16 +6,23 @@ source: a link to `javascript:…` passes. nbgrader_config.py puts this function
 
 from __future__ import annotations
 
+import re
+
 import bleach
 from jinja2 import pass_context
 from jinja2.runtime import Context
-from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
+from nbconvert.filters.markdown_mistune import InvalidNotebook, IPythonRenderer, MarkdownWithMath
+from nbconvert.preprocessors.sanitize import SanitizeHTML
+from nbformat import NotebookNode
+from nbgrader.preprocessors import NbGraderPreprocessor
 
 TEXT = {"br", "del", "div", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "img", "p", "pre", "s", "span", "sub", "sup"}
 TAGS = bleach.ALLOWED_TAGS | TEXT | {"table", "tbody", "td", "th", "thead", "tr"}
 PROTOCOLS = frozenset({"http", "https", "mailto", "data"})
 # bleach takes `javascript:1` for a host with a port, so the beginnings that are good are said here
-LINK, PICTURE = ("http://", "https://", "mailto:", "#"), ("data:image/", "https://")
+LINK, PICTURE = ("http://", "https://", "mailto:", "#"), ("data:image/",)
+# what the colours of code need; a button of the formgrader has a longer class, and would be taken for one
+CLASS = re.compile(r"highlight|\w{1,3}")
 
 
 def _allowed(tag: str, name: str, value: str) -> bool:
@@ -23,7 +30,9 @@ def _allowed(tag: str, name: str, value: str) -> bool:
         return tag == "a" and value.lower().startswith(LINK)
     if name == "src":
         return tag == "img" and value.lower().startswith(PICTURE)
-    return name in ("alt", "title", "width", "height", "class", "colspan", "rowspan", "start")
+    if name == "class":
+        return bool(CLASS.fullmatch(value))
+    return name in ("alt", "title", "width", "height", "colspan", "rowspan", "start")
 
 
 def safe_markdown(source: str, attachments: dict | None = None) -> str:
@@ -32,12 +41,40 @@ def safe_markdown(source: str, attachments: dict | None = None) -> str:
     Args:
         attachments: a cell's pictures, as nbformat has them: name → {media type: base64 text}.
     """
-    renderer = IPythonRenderer(escape=False, attachments=attachments or {})
-    html = MarkdownWithMath(renderer=renderer).render(source)
+    try:
+        html = _rendered(source, attachments or {})
+    except InvalidNotebook:  # a picture is not there: everything else is
+        html = _rendered(re.sub(r"attachment:[^\s)>\"']*", "missing", source), {})
     return bleach.clean(html, tags=TAGS, attributes=_allowed, protocols=PROTOCOLS)
+
+
+def _rendered(source: str, attachments: dict) -> str:
+    renderer = IPythonRenderer(escape=False, attachments=attachments)
+    return MarkdownWithMath(renderer=renderer).render(source)
 
 
 @pass_context
 def markdown2html(context: Context, source: str) -> str:
     """The filter of this name in nbconvert's templates, with `safe_markdown` in it."""
     return safe_markdown(source, context.get("cell", {}).get("attachments", {}))
+
+
+class SanitizeOutputs(SanitizeHTML):
+    """nbconvert's cleaning of outputs and raw cells; markdown has its own, above, and is not escaped twice."""
+
+    def preprocess_cell(self, cell: NotebookNode, resources: dict, cell_index: int) -> tuple[NotebookNode, dict]:
+        """Clean one cell."""
+        if cell.cell_type == "markdown":
+            return cell, resources
+        return super().preprocess_cell(cell, resources, cell_index)
+
+
+class Refuse(NbGraderPreprocessor):
+    """In the place of nbgrader's own autograding, which runs students' code without a sandbox."""
+
+    def preprocess(self, nb: NotebookNode, resources: dict) -> tuple[NotebookNode, dict]:
+        """Never."""
+        raise RuntimeError(
+            "nbgrader's autograde would run this submission without a sandbox, with your rights. Grade by"
+            " `python -m course_utils.grading grade`"
+        )

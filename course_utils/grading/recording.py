@@ -5,6 +5,7 @@ The journal's entry is written last. Whatever is killed before that is done agai
 
 from __future__ import annotations
 
+import builtins
 import json
 import shutil
 import warnings
@@ -18,7 +19,7 @@ from nbgrader.api import Gradebook, SubmittedNotebook
 from nbgrader.preprocessors import AssignLatePenalties
 from sqlalchemy.exc import SAWarning
 
-from .course import Course, Submission, log, patiently, read_json, write_whole
+from .course import Course, Submission, is_student, log, patiently, printable, read_json, write_whole
 from .execution import FAILED, PASSED, UNPROVEN, Execution
 from .sanitise import Sanitised
 
@@ -75,8 +76,10 @@ def judge(course: Course, submission: Submission, sanitised: Sanitised, executio
             result.hints[name] = text
         else:
             result.hints[name] = _without_a_hint(kind)
+    result.flags += [change for change in execution.changed if change not in result.flags]
     if UNPROVEN in execution.cells.values():
         result.flags.append("its tests ended without failing and without passing: something removes assertions")
+    result.reason = printable(result.reason)
     if result.flags and result.state == GRADED:
         result.state, result.reason = FLAGGED, "; ".join(result.flags)
     return result
@@ -87,7 +90,8 @@ def _without_a_hint(kind: str) -> str:
         return "Not answered yet: the cell still raises NotImplementedError."
     if kind == "NameError":
         return "The answer uses a name, or has a name, that is not there when the notebook runs from top to bottom."
-    known = kind if kind.isidentifier() and kind.endswith(("Error", "Exception", "Exit", "Interrupt")) else "an error"
+    # only Python's own: a type's name could be made of what the tests hold
+    known = kind if kind in vars(builtins) else "an error of its own"
     return f"The answer does not run on the test's data ({known}). Run the visible check, then try other shapes."
 
 
@@ -96,15 +100,19 @@ def record(course: Course, submission: Submission, result: Result, notebook: str
 
     Marks that a person gave stay as they are.
     """
-    patiently(lambda: _marks(course, submission, result))
+    course.result(submission).unlink(missing_ok=True)  # whoever is killed now does it again
+    if is_student(submission.student):
+        patiently(lambda: _marks(course, submission, result))
     if notebook is None:
         # an older version's outputs under today's state would mislead
         shutil.rmtree(course.autograded(submission).parent, ignore_errors=True)
     else:
         write_whole(course.autograded(submission), notebook)
         stamp = submission.folder / "timestamp.txt"
+        copy = course.autograded(submission).with_name("timestamp.txt")
+        copy.unlink(missing_ok=True)
         if _is_plain(stamp):
-            shutil.copyfile(stamp, course.autograded(submission).with_name("timestamp.txt"))
+            shutil.copyfile(stamp, copy)
         patiently(lambda: _remarks(course, submission, notebook))
         patiently(lambda: _late_penalty(course, submission, notebook))
     write_whole(course.result(submission), json.dumps(asdict(result), indent=1, ensure_ascii=False))
@@ -115,10 +123,7 @@ def _marks(course: Course, submission: Submission, result: Result) -> None:
     with course.gradebook() as gradebook, warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=SAWarning)  # nbgrader adds a submission to its session late
         gradebook.update_or_create_student(submission.student)
-        if timestamp:
-            gradebook.update_or_create_submission(submission.chapter, submission.student, timestamp=timestamp)
-        else:
-            gradebook.update_or_create_submission(submission.chapter, submission.student)
+        gradebook.update_or_create_submission(submission.chapter, submission.student).timestamp = timestamp
         notebook = _submitted_notebook(gradebook, submission)
         result.marks = {}
         for grade in notebook.grades:
@@ -135,12 +140,16 @@ def _handed_in(submission: Submission) -> datetime | None:
     stamp = submission.folder / "timestamp.txt"
     try:
         return utils.parse_utc(stamp.read_text(encoding="utf-8").strip()) if _is_plain(stamp) else None
-    except (ValueError, OverflowError):
+    except (ValueError, OverflowError, OSError):
         return None
 
 
 def _is_plain(path: Path) -> bool:
-    return path.is_file() and not path.is_symlink()
+    """Whether it is an ordinary, small file: neither a link nor a device, nor something that fills the memory."""
+    try:
+        return path.is_file() and not path.is_symlink() and path.stat().st_size < 1000
+    except OSError:
+        return False
 
 
 def _submitted_notebook(gradebook: Gradebook, submission: Submission) -> SubmittedNotebook:

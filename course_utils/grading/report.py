@@ -17,7 +17,7 @@ import jinja2
 from matplotlib.figure import Figure
 from nbgrader.api import MissingEntry, SubmittedAssignment
 
-from .course import Course, write_whole
+from .course import Course, printable, write_whole
 from .execution import PASSED
 from .recording import DIED, FLAGGED, GRADED, INFRASTRUCTURE, REJECTED, TIMED_OUT, Result, read_result
 
@@ -82,7 +82,7 @@ def rows(course: Course, chapters: list[str]) -> list[Row]:
                 submission = submissions.get((chapter, student))
                 result = read_result(course, submission) if submission else None
                 state = result.state if result else WAITING if submission else NOT_SUBMITTED
-                row = Row(student, chapter, state, name=names.get(student, ""), points=points)
+                row = Row(printable(student), chapter, state, name=names.get(student, ""), points=points)
                 if result:
                     row.reason, row.unsafe = result.reason, result.unsafe
                     row.notes, row.flags = result.notes, result.flags
@@ -134,7 +134,7 @@ def _csv(header: list[str], lines: list[list]) -> str:
     writer.writerow(header)
     # a spreadsheet takes a cell that begins like this for a formula
     writer.writerows(
-        [[f"'{cell}" if str(cell)[:1] in "=+-@" and str(cell) else cell for cell in line] for line in lines]
+        [[f"'{cell}" if str(cell)[:1] in "=+-@\t\r" and str(cell) else cell for cell in line] for line in lines]
     )
     return text.getvalue()
 

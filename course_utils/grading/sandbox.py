@@ -7,7 +7,10 @@ memory together) is not limited by `prlimit` for root, and control groups are no
 
 from __future__ import annotations
 
+import contextlib
+import os
 import shutil
+import stat
 import subprocess
 import sys
 import threading
@@ -70,7 +73,14 @@ def command(arguments: list[str], *, shared: Path, limits: Limits) -> list[str]:
         raise SandboxUnavailable(f"bubblewrap (bwrap) is not on this machine. {INSTALL}")
     # disk in the box is memory, and has a size; bwrap < 0.7 cannot say it, the watchman then sees it as memory
     sized = ["--size", str(limits.scratch)] if "--size" in _options() else []
-    box = ["bwrap", "--unshare-all", "--unshare-user", "--die-with-parent", "--new-session", "--clearenv"]
+    box = [
+        str(shutil.which("bwrap")),
+        "--unshare-all",
+        "--unshare-user",
+        "--die-with-parent",
+        "--new-session",
+        "--clearenv",
+    ]
     box += ["--cap-drop", "ALL", "--uid", "1000", "--gid", "1000", "--hostname", "sandbox"]
     box += ["--disable-userns"] if "--disable-userns" in _options() else []
     box += ["--ro-bind", "/usr", "/usr"]
@@ -93,8 +103,8 @@ def command(arguments: list[str], *, shared: Path, limits: Limits) -> list[str]:
 
 
 def _rlimits(limits: Limits) -> list[str]:
-    return ["prlimit", f"--as={limits.address_space}", f"--cpu={limits.cpu_seconds}", f"--fsize={limits.scratch}",
-            "--core=0", "--nofile=256"]  # fmt: skip
+    sizes = {"as": limits.address_space, "cpu": limits.cpu_seconds, "fsize": limits.scratch, "core": 0, "nofile": 256}
+    return [str(shutil.which("prlimit")), *(f"--{name}={value}" for name, value in sizes.items())]
 
 
 def unsafe_command(arguments: list[str], *, limits: Limits) -> list[str]:
@@ -134,7 +144,10 @@ class Watchman(threading.Thread):
     def run(self) -> None:
         """Watch until the process ends, a limit is exceeded or `stop` is called."""
         while self._process.poll() is None and not self._stopped.wait(0.25):
-            self.verdict = self._exceeded()
+            try:
+                self.verdict = self._exceeded()
+            except Exception as error:  # a watchman who falls asleep would be worse than one who is too strict
+                self.verdict = f"it cannot be watched ({type(error).__name__})"
             if self.verdict:
                 kill_tree(self._process)
                 return
@@ -150,9 +163,13 @@ class Watchman(threading.Thread):
             return None
         if len(family) > self._limits.n_processes:
             return f"it started more than {self._limits.n_processes} processes"
-        if sum(_resident(member) for member in family) > self._limits.resident:
+        if sum(map(_resident, family)) + _nameless_bytes(family) > self._limits.resident:
             return f"it used more than {self._limits.resident / 2**30:.0f} GB of memory"
-        if sum(path.stat().st_size for path in self._shared.rglob("*") if path.is_file()) > 2**24:
+        # there are the connection file and the sockets, and nobody else has any business there
+        with os.scandir(self._shared) as entries:
+            found = [entry.stat(follow_symlinks=False) for entry in entries]
+        others = [entry for entry in found if not stat.S_ISSOCK(entry.st_mode)]
+        if len(others) > 1 or sum(entry.st_size for entry in others) > 10_000:
             return "it wrote into the folder of the kernel's sockets"
         return None
 
@@ -162,6 +179,19 @@ def _resident(process: psutil.Process) -> int:
         return process.memory_info().rss
     except psutil.Error:  # it has just ended
         return 0
+
+
+def _nameless_bytes(family: list[psutil.Process]) -> int:
+    """What some processes hold in files without a name: in memory (memfd), or deleted while they are open."""
+    sizes = {}
+    for member in family:
+        with contextlib.suppress(OSError):
+            for descriptor in os.scandir(f"/proc/{member.pid}/fd"):
+                with contextlib.suppress(OSError):
+                    file = os.stat(descriptor.path)
+                    if stat.S_ISREG(file.st_mode) and file.st_nlink == 0:
+                        sizes[file.st_dev, file.st_ino] = file.st_blocks * 512
+    return sum(sizes.values())
 
 
 def kill_tree(process: subprocess.Popen) -> None:

@@ -16,7 +16,8 @@ from nbformat.validator import normalize
 from nbgrader.api import Gradebook, Notebook
 from nbgrader.preprocessors import CheckCellMetadata, ClearOutput, OverwriteCells, OverwriteKernelspec
 
-from .course import STUDENT, Course, Submission, log
+from .course import Course, Submission, is_student, log, printable
+from .course import name as name_of
 from .suspicion import suspicious
 
 MOST_BYTES = 20 * 2**20
@@ -55,7 +56,7 @@ def sanitise(course: Course, submission: Submission) -> Sanitised:
         _require_answers(notebook, answers, submission.chapter)
         _restore_metadata(notebook, chapter)
     released = course.released_cells(submission.chapter)
-    submitted = {_name(cell): cell for cell in notebook.cells}
+    submitted = {name_of(cell): cell for cell in notebook.cells}
     notes += [f"{name} was missing: put back" for name in released if name not in submitted]
     locked = {name: cell for name, cell in submitted.items() if name and _is_locked(cell)}
     changed = (name for name, cell in locked.items() if cell.source.strip() != released.get(name, "").strip())
@@ -75,10 +76,36 @@ def read(submission: Submission) -> NotebookNode:
         Rejected: with the reason.
     """
     path = submission.path
-    if not STUDENT.fullmatch(submission.student):
-        raise Rejected(f"the folder's name {submission.student!r} is no student id: letters, digits and . _ @ + - only")
+    if not is_student(submission.student):
+        name = ascii(submission.student[:40])
+        raise Rejected(f"the folder's name {name} is no student id: up to 100 letters, digits and . _ @ + - only")
+    try:
+        content = _content(submission)
+    except OSError as error:
+        raise Rejected(f"{path.name} cannot be read: {error.strerror}") from error
+    try:
+        json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise Rejected(f"{path.name} is not a notebook: its JSON cannot be read ({error})") from error
+    try:
+        with warnings.catch_warnings():  # ids that are missing or there twice are mended, and of no further interest
+            warnings.simplefilter("ignore")
+            notebook = nbformat.reads(content, as_version=4)
+            _forget_metadata(notebook)
+            notebook.nbformat_minor = 5  # the first with ids
+            _, notebook = normalize(notebook)
+        nbformat.validate(notebook)
+        nbformat.writes(notebook).encode("utf-8")
+    except Exception as error:  # whatever a file from outside provokes in the reader is the file's fault
+        reason = printable(str(error)).split("\\n")[0][:200] or type(error).__name__
+        raise Rejected(f"{path.name} is not a valid notebook ({reason})") from error
+    return notebook
+
+
+def _content(submission: Submission) -> str:
+    path = submission.path
     if not path.exists() and not path.is_symlink():
-        others = sorted(other.name for other in submission.folder.glob("*.ipynb"))
+        others = [printable(other.name) for other in sorted(submission.folder.glob("*.ipynb"))[:3]]
         found = f"the folder holds {', '.join(others)}" if others else "the folder holds no notebook"
         raise Rejected(f"there is no {path.name}; {found}. Name the file as it was given out")
     if any(place.is_symlink() for place in (path, submission.folder, submission.folder.parent)) or not path.is_file():
@@ -87,31 +114,19 @@ def read(submission: Submission) -> NotebookNode:
         raise Rejected(f"{path.name} is larger than {MOST_BYTES // 2**20} MB; clear its outputs and hand it in again")
     try:
         content = path.read_text(encoding="utf-8")
-        if not content.strip():
-            raise Rejected(f"{path.name} is empty")
-        json.loads(content)
     except UnicodeDecodeError as error:
         raise Rejected(f"{path.name} is not text in UTF-8: {error.reason}") from error
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise Rejected(f"{path.name} is not a notebook: its JSON cannot be read ({error})") from error
-    try:
-        with warnings.catch_warnings():  # ids that are missing or there twice are mended, and of no further interest
-            warnings.simplefilter("ignore")
-            notebook = nbformat.reads(content, as_version=4)
-            notebook.nbformat_minor = 5  # the first with ids
-            _, notebook = normalize(notebook)
-        nbformat.validate(notebook)
-    except Exception as error:  # whatever a file from outside provokes in the reader is the file's fault
-        reason = str(error).strip().splitlines()
-        what = reason[0] if reason else type(error).__name__
-        raise Rejected(f"{path.name} is not a valid notebook ({what})") from error
-    return notebook
+    if not content.strip():
+        raise Rejected(f"{path.name} is empty")
+    return content
 
 
-def _name(cell: NotebookNode) -> str | None:
-    marks = cell.metadata.get("nbgrader")
-    name = marks.get("grade_id") if isinstance(marks, dict) else None
-    return name if isinstance(name, str) else None
+def _forget_metadata(notebook: NotebookNode) -> None:
+    """What a notebook says of itself is of no use here but for nbgrader's marks, and a page could stumble over it."""
+    notebook.metadata = NotebookNode()
+    for cell in notebook.cells:
+        marks = cell.metadata.get("nbgrader")
+        cell.metadata = NotebookNode({"nbgrader": marks} if isinstance(marks, dict) else {})
 
 
 def _is_locked(cell: NotebookNode) -> bool:
@@ -121,8 +136,8 @@ def _is_locked(cell: NotebookNode) -> bool:
 def _forget_unknown_cells(notebook: NotebookNode, names: set[str]) -> None:
     """A cell that claims to be one of ours, but is not, is a cell of the student's own."""
     for cell in notebook.cells:
-        if _name(cell) not in names:
-            cell.metadata.pop("nbgrader", None)
+        if name_of(cell) not in names:
+            cell.metadata = NotebookNode()
 
 
 def _drop_duplicates(notebook: NotebookNode) -> list[str]:
@@ -132,7 +147,7 @@ def _drop_duplicates(notebook: NotebookNode) -> list[str]:
     """
     seen, notes = set(), []
     for cell in reversed(notebook.cells):
-        name = _name(cell)
+        name = name_of(cell)
         if name in seen:
             del cell.metadata["nbgrader"]
             notes.append(f"{name} was there more than once: the last one counts")
@@ -142,7 +157,7 @@ def _drop_duplicates(notebook: NotebookNode) -> list[str]:
 
 
 def _require_answers(notebook: NotebookNode, answers: set[str], chapter: str) -> None:
-    if not answers & {_name(cell) for cell in notebook.cells}:
+    if not answers & {name_of(cell) for cell in notebook.cells}:
         raise Rejected(
             "none of its cells carries the name of an answer any more (some tools drop cell metadata): paste the"
             f" answers into a fresh copy of {chapter}.ipynb and hand that in"
@@ -155,7 +170,7 @@ def _restore_metadata(notebook: NotebookNode, chapter: Notebook) -> None:
     answers = {cell.name for cell in chapter.solution_cells}
     released = {cell.name: cell for cell in chapter.source_cells}
     for cell in notebook.cells:
-        name = _name(cell)
+        name = name_of(cell)
         if name is None:
             continue
         marks = {"grade_id": name, "grade": name in points, "solution": name in answers, "task": False,
@@ -184,7 +199,7 @@ class RestoreCells(OverwriteCells):
         points = {cell.name: cell.max_score for cell in chapter.grade_cells}
         answers = {cell.name for cell in chapter.solution_cells}
         for number, name in enumerate(self.order):
-            place = {_name(cell): index for index, cell in enumerate(nb.cells)}
+            place = {name_of(cell): index for index, cell in enumerate(nb.cells)}
             if name in place or name not in released:
                 continue
             before = [place[earlier] for earlier in self.order[:number] if earlier in place]

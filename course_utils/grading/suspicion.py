@@ -1,12 +1,14 @@
 """What in a student's code asks for a human look: not forbidden, no proof of anything, but nothing an answer needs.
 
 The sandbox keeps a submission from the outside. It cannot keep it from the tests, which run in the same process: code
-can redefine what the tests use, or listen in. So such code is named, and a person decides.
+can redefine what the tests use, or listen in. So such code is named, and a person decides. This module reads the code;
+`execution` asks the running kernel, too, whether what the tests import is still what it was.
 """
 
 from __future__ import annotations
 
 import ast
+import builtins
 import re
 from collections.abc import Iterator
 
@@ -21,7 +23,8 @@ def _words(text: str) -> frozenset[str]:
 MODULES = _words("""
     inspect gc ctypes builtins importlib subprocess socket multiprocessing signal mmap marshal pickle cloudpickle
     threading asyncio atexit faulthandler tracemalloc dis urllib requests http shutil psutil IPython ipykernel zmq
-    jupyter_client nbformat nbgrader course_utils traceback linecache codeop unittest pdb site resource
+    jupyter_client nbformat nbgrader course_utils traceback linecache codeop code unittest pdb bdb site resource runpy
+    timeit profile cProfile doctest trace types sysconfig concurrent
 """)
 NAMES = _words("""
     get_ipython exec eval compile __import__ __builtins__ globals locals vars open In Out _ih _oh _i _ii _iii exit
@@ -30,83 +33,131 @@ NAMES = _words("""
 ATTRIBUTES = _words("""
     ast_transformers events input_transformers_cleanup input_transformers_post run_cell user_ns _getframe settrace
     setprofile meta_path path_hooks excepthook displayhook set_custom_exc showtraceback __globals__ __code__
-    __closure__ __subclasses__ __bases__ __mro__ f_back f_locals f_globals tb_frame gi_frame environ getppid kill
-    fork _exit system popen fromfile memmap tofile loadtxt genfromtxt load rglob read_text read_bytes iterdir
-    listdir walk scandir
+    __closure__ __subclasses__ __bases__ __mro__ __dict__ __builtins__ __getattribute__ __setattr__ f_back f_locals
+    f_globals f_code tb_frame gi_frame environ getppid kill fork _exit system popen fromfile memmap tofile loadtxt
+    genfromtxt load rglob read_text read_bytes iterdir listdir walk scandir memfd_create chdir symlink
 """)
+# modules that other modules hold: dataclasses.inspect
+HELD = _words("inspect linecache gc ctypes builtins subprocess socket importlib traceback")
+# an object that answers every comparison as it likes passes every test
 COMPARISONS = _words("""
-    __eq__ __ne__ __lt__ __le__ __gt__ __ge__ __bool__ __abs__ __sub__ __rsub__ __float__ __array__
+    __eq__ __ne__ __lt__ __le__ __gt__ __ge__ __bool__ __abs__ __sub__ __rsub__ __float__ __array__ __array_ufunc__
+    __array_function__ __torch_function__
 """)
+# as text, for getattr and the like: only what is no word of everyday code
+TEXTS = COMPARISONS | frozenset(name for name in NAMES | ATTRIBUTES if "_" in name)
+BUILTINS = frozenset(dir(builtins)) - {"_"}
+MAGICS = re.compile(r"^\s*[%!]", re.MULTILINE)
 HARMLESS_MAGICS = _words("matplotlib time timeit config precision who whos")
+MOST_CODE, MOST_MAGICS = 200_000, 50
 
 
 def suspicious(cells: list[str]) -> list[str]:
     """What a person should look at in these code cells, each thing once: "uses get_ipython", "changes np.allclose" …"""
     found: list[str] = []
-    imported: set[str] = set()
+    imported = {"np", "numpy", "torch"}  # what the set-up cells import
+    if sum(map(len, cells)) > MOST_CODE or any(len(MAGICS.findall(source)) > MOST_MAGICS for source in cells):
+        return [
+            f"holds more than {MOST_CODE // 1000} kB of code, or more than {MOST_MAGICS} magics in a cell: not read"
+        ]
     for source in cells:
         try:
             tree = ast.parse(TransformerManager().transform_cell(source))
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            imported |= {name for name, _ in _imports(tree)}
+            found += list(_findings(tree, imported))
+        except SyntaxError:
             # it will not run either, unless a transformer is at work; the words may still be there
             words = set(re.findall(r"\w+", source))
             found += [f"uses {word}" for word in sorted(words & ((NAMES | ATTRIBUTES) - {"In", "Out", "open"}))]
-            continue
-        imported |= {name for name, _ in _imports(tree)}
-        found += list(_findings(tree, imported))
+        except Exception as error:  # code that Python's own parser cannot take is no ordinary answer
+            found.append(f"holds code that cannot be read ({type(error).__name__})")
     return list(dict.fromkeys(found))
 
 
-def _imports(tree: ast.AST) -> Iterator[tuple[str, str]]:
-    """(the name in the notebook, the module's first name) of each import."""
+def _imports(tree: ast.AST) -> Iterator[tuple[str, list[str]]]:
+    """(the name in the notebook, the parts of what was imported) of each import."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             for alias in node.names:
-                yield alias.asname or alias.name.split(".")[0], alias.name.split(".")[0]
+                yield alias.asname or alias.name.split(".")[0], alias.name.split(".")
         elif isinstance(node, ast.ImportFrom):
             for alias in node.names:
-                yield alias.asname or alias.name, (node.module or "").split(".")[0]
+                yield alias.asname or alias.name, [*(node.module or "").split("."), alias.name]
 
 
-def _is_harmless_magic(call: ast.Call) -> bool:
-    function = call.func
-    return (
-        isinstance(function, ast.Attribute)
-        and function.attr in ("run_line_magic", "run_cell_magic")
-        and bool(call.args)
-        and isinstance(call.args[0], ast.Constant)
-        and call.args[0].value in HARMLESS_MAGICS
-    )
+def _magic(call: ast.AST) -> list[str] | None:
+    """The texts in a call that IPython has made of a magic: its name, its line, its cell. None for any other call."""
+    is_call = isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute)
+    if not is_call or call.func.attr not in ("run_line_magic", "run_cell_magic"):
+        return None
+    texts = [argument.value for argument in call.args if isinstance(argument, ast.Constant)]
+    return [str(text) for text in texts] if len(texts) == len(call.args) else None
+
+
+def _root(node: ast.AST) -> str:
+    """`np` of `np.linalg.norm`."""
+    while isinstance(node, (ast.Attribute, ast.Subscript)):
+        node = node.value
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def _text(node: ast.AST) -> str:
+    return ast.unparse(node)[:60]
 
 
 def _findings(tree: ast.AST, imported: set[str]) -> Iterator[str]:
-    harmless = {
-        id(inner)
-        for call in ast.walk(tree)
-        if isinstance(call, ast.Call) and _is_harmless_magic(call)
-        for inner in ast.walk(call.func)
-    }
-    for _, module in _imports(tree):
-        if module in MODULES:
-            yield f"imports {module}"
+    harmless: set[int] = set()
     for node in ast.walk(tree):
-        if id(node) in harmless:
-            continue
-        if isinstance(node, ast.Name) and node.id in NAMES and isinstance(node.ctx, ast.Load):
+        texts = _magic(node)
+        if texts and texts[0] in HARMLESS_MAGICS:
+            harmless |= {id(inner) for inner in ast.walk(node)}
+            yield from suspicious(texts[1:])  # `%%time` runs its cell
+    for _, parts in _imports(tree):
+        for part in parts:
+            if part in MODULES | NAMES | ATTRIBUTES | {"modules"}:
+                yield f"imports {part}"
+    for node in ast.walk(tree):
+        if id(node) not in harmless:
+            yield from _of_node(node, imported)
+    for node in tree.body:
+        yield from (f"takes the name {name}, which Python needs" for name in _defined(node) if name in BUILTINS)
+
+
+def _of_node(node: ast.AST, imported: set[str]) -> Iterator[str]:
+    stored = isinstance(getattr(node, "ctx", None), (ast.Store, ast.Del))
+    if isinstance(node, ast.Attribute):
+        if node.attr in ATTRIBUTES | HELD or _text(node) == "sys.modules":
+            yield f"uses {_text(node)}"
+        elif stored and (_root(node) in imported or node.attr in COMPARISONS):
+            yield f"changes {_text(node)}"
+    elif isinstance(node, ast.Name):
+        if node.id in NAMES and not stored:
             yield f"uses {node.id}"
-        elif isinstance(node, ast.Attribute) and (node.attr in ATTRIBUTES or ast.unparse(node) == "sys.modules"):
-            yield f"uses {ast.unparse(node)[:60]}"
-        if isinstance(node, ast.Attribute) and isinstance(node.ctx, (ast.Store, ast.Del)):
-            root = node.value
-            while isinstance(root, ast.Attribute):
-                root = root.value
-            if isinstance(root, ast.Name) and root.id in imported | {"np", "torch", "builtins", "sys"}:
-                yield f"changes {ast.unparse(node)[:60]}"
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("setattr", "delattr"):
-            target = node.args[0] if node.args else None
-            if isinstance(target, ast.Name) and target.id in imported:
-                yield f"changes {target.id} by {node.func.id}"
-        # an object that answers every comparison as it likes passes every test
-        defined = node.name if isinstance(node, ast.FunctionDef) else node.id if isinstance(node, ast.Name) else ""
-        if defined in COMPARISONS:
-            yield f"defines {defined}"
+        elif node.id in COMPARISONS and stored:
+            yield f"defines {node.id}"
+    elif isinstance(node, ast.FunctionDef) and node.name in COMPARISONS:
+        yield f"defines {node.name}"
+    elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value in TEXTS:
+        yield f"names {node.value}"
+    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and len(node.args) > 1:
+        if node.func.id in ("setattr", "delattr") and _root(node.args[0]) in imported:
+            yield f"changes {_text(node.args[0])} by {node.func.id}"
+        if node.func.id in ("getattr", "setattr", "delattr") and _is_pieced_together(node.args[1]):
+            yield f"uses {node.func.id} with a name in pieces"
+
+
+def _is_pieced_together(name: ast.AST) -> bool:
+    """Whether a text that could stand there as one is built: "f_" + "locals"."""
+    return not isinstance(name, ast.Constant) and not any(isinstance(inner, ast.Name) for inner in ast.walk(name))
+
+
+def _defined(node: ast.stmt) -> Iterator[str]:
+    """The names that a statement at a cell's top level gives to something."""
+    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+        yield node.name
+    elif isinstance(node, (ast.Import, ast.ImportFrom)):
+        yield from (alias.asname or alias.name for alias in node.names)
+    else:
+        for inner in ast.walk(node):
+            if isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Store):
+                yield inner.id
