@@ -8,6 +8,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import socket
 import sqlite3
 import subprocess
@@ -331,6 +332,24 @@ def test_a_killed_grader_goes_on_to_the_same_gradebook(released, tmp_path):
     assert f"{n_done} were graded already" in done.stdout
     assert marks(course.root) == marks(undisturbed.root)
     assert states(course) == states(undisturbed)
+
+
+@needs_sandbox
+def test_an_interrupted_grader_ends_at_once_and_keeps_what_is_graded(released, tmp_path):
+    course = course_with(tmp_path, released, {"ann": CASES["right"], "zoe": CASES["endless-loop"]})
+    line = [sys.executable, "-m", "course_utils.grading", "grade", "--course", str(course.root), "--workers", "1"]
+    process = subprocess.Popen(line, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not list(course.root.glob("results/*/ann.json")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(2)  # zoe's cell runs for its 30 s now
+    started = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert time.monotonic() - started < 20
+    assert "What is graded stays graded" in said
+    assert {s.student for s in course.submissions([CHAPTER]) if read_result(course, s)} == {"ann"}
 
 
 @needs_sandbox

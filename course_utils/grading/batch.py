@@ -14,7 +14,7 @@ from tqdm.auto import tqdm
 
 from ..settings import settings
 from .course import VERSION, Course, CourseError, Submission, patiently, printable
-from .execution import Execution, Job, execute
+from .execution import Execution, Job, execute, stop_all
 from .recording import INFRASTRUCTURE, REJECTED, Result, judge, read_result, record
 from .release import hints_of
 from .sandbox import Limits, SandboxUnavailable, preflight
@@ -85,7 +85,12 @@ def open_executor(where: str | None, workers: int) -> Iterator[tuple[Executor, i
     """
     if where is None:
         with ThreadPoolExecutor(workers, thread_name_prefix="grading") as executor:
-            yield executor, workers
+            try:
+                yield executor, workers
+            except BaseException:
+                executor.shutdown(wait=False, cancel_futures=True)
+                stop_all()
+                raise
         return
     if not where.startswith("dask://"):
         raise CourseError(f"--executor is dask://host:port, not {where!r}")
