@@ -70,7 +70,7 @@ def released_course(root: Path, chapter: str) -> Path:
     ignore = shutil.ignore_patterns(".ipynb_checkpoints")
     shutil.copytree(ROOT / "exercises" / "source", root / "source", ignore=ignore)
     config = (ROOT / "exercises" / "nbgrader_config.py").read_text(encoding="utf-8")
-    # the course forbids nbgrader's own autograde, which runs students' code without a sandbox; here we wrote that code
+    # the course switches nbgrader's own autograde off, which has no sandbox; here the code is ours
     (root / "nbgrader_config.py").write_text(f"{config}\ndel c.Autograde\n", encoding="utf-8")
     release(Course(root), chapter)
     return root

@@ -15,8 +15,9 @@ c.HTMLExporter.sanitize_html = True
 c.HTMLExporter.preprocessors = ["course_utils.grading.markdown.SanitizeOutputs"]
 c.HTMLExporter.filters = {"markdown2html": "course_utils.grading.markdown.markdown2html"}
 
-# The formgrader's button "Autograde" would run submissions without a sandbox.
+# The formgrader's buttons: "Autograde" would run submissions without a sandbox, "Generate Feedback" show hidden tests.
 c.Autograde.sanitize_preprocessors = ["course_utils.grading.markdown.Refuse"]
+c.GenerateFeedback.preprocessors = ["course_utils.grading.markdown.Refuse"]
 
 # Tests that a submission lacks are put back and count.
 c.OverwriteCells.add_missing_cells = True

@@ -416,6 +416,24 @@ def test_a_strange_timestamp_is_no_obstacle(released, tmp_path):
 # box
 
 
+@pytest.mark.parametrize("app", ["autograde", "generate_feedback"])
+def test_nbgraders_own_commands_are_switched_off_where_they_would_do_harm(released, tmp_path, app):
+    course = course_with(tmp_path, released, {"ann": Case(after_sse(f"open({str(tmp_path / 'escaped')!r}, 'w')"))})
+    if app == "generate_feedback":
+        path = course.autograded(course.submissions([CHAPTER])[0])
+        path.parent.mkdir(parents=True)
+        shutil.copy(course.source(CHAPTER), path)
+        with course.gradebook() as gradebook:
+            gradebook.update_or_create_student("ann")
+            gradebook.update_or_create_submission(CHAPTER, "ann")
+    line = [sys.executable, "-m", "nbgrader", app, CHAPTER]
+    done = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert "are switched off" in done.stderr
+    assert not (tmp_path / "escaped").exists()
+    assert not list(tmp_path.glob("feedback/*/*/*.html"))
+
+
 @contextmanager
 def no_bubblewrap(monkeypatch):
     """A machine without it."""

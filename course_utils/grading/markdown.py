@@ -70,11 +70,12 @@ class SanitizeOutputs(SanitizeHTML):
 
 
 class Refuse(NbGraderPreprocessor):
-    """In the place of nbgrader's own autograding, which runs students' code without a sandbox."""
+    """In the place of nbgrader's own autograde and generate_feedback: the first runs students' code without a sandbox,
+    the second shows the hidden tests."""
 
     def preprocess(self, nb: NotebookNode, resources: dict) -> tuple[NotebookNode, dict]:
         """Never."""
         raise RuntimeError(
-            "nbgrader's autograde would run this submission without a sandbox, with your rights. Grade by"
-            " `python -m course_utils.grading grade`"
+            "In this course nbgrader's autograde, which would run submissions without a sandbox, and its feedback,"
+            " which would show hidden tests, are switched off: `python -m course_utils.grading grade` and `feedback`"
         )
