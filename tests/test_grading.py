@@ -47,7 +47,7 @@ from course_utils.grading.report import report, rows
 from course_utils.grading.sandbox import Limits
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of nbgrader's and SQLAlchemy's own
-LIMITS = Limits(cell_seconds=3, submission_seconds=60)
+LIMITS = Limits(cell_seconds=8, submission_seconds=90)
 
 
 def tree(*folders: Path) -> dict[str, str]:
