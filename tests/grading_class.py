@@ -220,7 +220,7 @@ def scripted(released: NotebookNode, folder: Path) -> NotebookNode:
     image = "<img src=x onerror=\"window.hacked = true; document.title = 'hacked'\">"
     cell(
         notebook, "why"
-    ).source = f"Because. {script} {image} [link](javascript:window.hacked=true) [two]( javascript:1)"
+    ).source = f"Because. {script} {image} [link](javascript:void(window.hacked=true)) [two]( javascript:1)"
     shown = f"from IPython.display import HTML, SVG, Javascript, display\nhtml = {script + image!r}\n"
     shown += "display(HTML(html)); display({'image/svg+xml': '<svg onload=\"window.hacked=true\"/>'}, raw=True)\n"
     shown += (

@@ -336,7 +336,7 @@ def test_less_than_and_greater_than_in_an_answer_stay_what_they_are(formgrader, 
 
 def click_link(visit: Visit) -> None:
     visit.answer().locator('a:text-is("link")').click()
-    visit.page.wait_for_timeout(200)
+    visit.page.wait_for_timeout(1000)
 
 
 @pytest.mark.usefixtures("needs_sandbox")
