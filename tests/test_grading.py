@@ -104,9 +104,11 @@ def attempt(name, action):
         return
     if found:
         leaks.append((name, str(found)[:200]))
-attempt("the whole disk", lambda: [os.path.join(d, f) for top in ("/home", "/root", "/work", "/srv", "/var", "/tmp")
-                                   for d, _, files in os.walk(top) if not d.startswith(sys.prefix)
-                                   for f in files if f.endswith((".db", ".ipynb"))])
+def found(top):
+    for folder, folders, files in os.walk(top):
+        folders[:] = [name for name in folders if os.path.join(folder, name) not in (sys.prefix, sys.base_prefix)]
+        yield from (os.path.join(folder, name) for name in files if name.endswith((".db", ".ipynb")))
+attempt("the whole disk", lambda: [f for top in ("/home", "/root", "/work", "/srv", "/var", "/tmp") for f in found(top)])
 for path in {paths!r}:
     attempt("read " + path, lambda: open(path, "rb").read(20))
     attempt("list " + path, lambda: os.listdir(path))

@@ -150,14 +150,17 @@ class Kernel:
         return " ".join(self._log.read(10_000).decode(errors="replace").split())[-300:] or "it says nothing"
 
     def reconnect_outputs(self) -> None:
-        """Make the channel of the outputs anew, and wait until something comes through it."""
-        self.client.iopub_channel.stop()
-        self.client._iopub_channel = None
-        self.client.iopub_channel.start()
-        for _ in range(20):
-            self.client.kernel_info()  # the kernel says "busy" and "idle" around its answer
-            if _received(self.client.get_iopub_msg, timeout=0.5):
-                return
+        """Make the channel of the outputs anew, until an answer to a question of ours comes through it."""
+        for _ in range(5):
+            self.client.iopub_channel.stop()
+            self.client._iopub_channel = None
+            self.client.iopub_channel.start()
+            for _ in range(4):
+                question, deadline = self.client.kernel_info(), time.monotonic() + 1
+                while time.monotonic() < deadline and self.is_alive:
+                    message = _received(self.client.get_iopub_msg, timeout=0.1)
+                    if message and message[0] == question and message[2].get("execution_state") == "idle":
+                        return
 
     def interrupt(self) -> None:
         """Ask the kernel, by a message, to stop what it does."""
@@ -332,6 +335,9 @@ def _identities(kernel: Kernel, names: list[str]) -> tuple[dict[str, int], list[
 def _changes(kernel: Kernel, names: list[str], original: tuple[dict[str, int], list[str]]) -> Iterator[str]:
     """What a person should know before tests run in this kernel."""
     now = _identities(kernel, names)
+    if now is None and kernel.is_alive:  # its text may have been lost with a channel that broke
+        kernel.reconnect_outputs()
+        now = _identities(kernel, names)
     if now is None:
         if kernel.is_alive:
             yield "the kernel does not say whether what the tests use was changed"
@@ -347,14 +353,14 @@ def _changes(kernel: Kernel, names: list[str], original: tuple[dict[str, int], l
 
 def _judge(kernel: Kernel, reply: dict | None, ending: str) -> tuple[str, tuple[str, str] | None]:
     """How a graded cell ended, and what it raised."""
-    if ending != RAN or reply is None:
+    if reply is None or (ending != RAN and reply.get("status") != "ok"):
         return ending if ending != RAN else NO_REPLY, None
     if reply.get("status") == "error":
         raised = (str(reply.get("ename", ""))[:200], str(reply.get("evalue", ""))[:2000])
         return (FAILED if raised[0] == "AssertionError" else ERROR), raised
     proof = secrets.token_hex(16)
-    reply, _, ending = run_cell(kernel, f'assert False, "{proof}"', seconds=5, keep_history=False)
-    proven = ending == RAN and reply and (reply.get("ename"), reply.get("evalue")) == ("AssertionError", proof)
+    reply, _, _ = run_cell(kernel, f'assert False, "{proof}"', seconds=10, keep_history=False)
+    proven = reply and (reply.get("ename"), reply.get("evalue")) == ("AssertionError", proof)
     return (PASSED if proven else UNPROVEN if reply else NO_REPLY), None
 
 
