@@ -108,7 +108,8 @@ def found(top):
     for folder, folders, files in os.walk(top):
         folders[:] = [name for name in folders if os.path.join(folder, name) not in (sys.prefix, sys.base_prefix)]
         yield from (os.path.join(folder, name) for name in files if name.endswith((".db", ".ipynb")))
-attempt("the whole disk", lambda: [f for top in ("/home", "/root", "/work", "/srv", "/var", "/tmp") for f in found(top)])
+tops = ("/home", "/root", "/work", "/srv", "/var", "/tmp")
+attempt("the whole disk", lambda: [file for top in tops for file in found(top)])
 for path in {paths!r}:
     attempt("read " + path, lambda: open(path, "rb").read(20))
     attempt("list " + path, lambda: os.listdir(path))
