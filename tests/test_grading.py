@@ -570,6 +570,22 @@ def test_the_command_line_from_release_to_report(tmp_path, capsys):
     assert "There is no exercise '7'; there are 01_units" in capsys.readouterr().err
 
 
+def test_no_chapter_named_means_all_that_are_released(released, tmp_path, capsys):
+    course = course_with(tmp_path, released, {"ann": CASES["right"]})
+    other = tmp_path / "source" / "02_more" / "02_more.ipynb"
+    other.parent.mkdir()
+    shutil.copy(course.source(CHAPTER), other)
+    (tmp_path / "submitted" / "ann" / "02_more").mkdir()
+    options = ["--course", str(tmp_path)]
+    assert main(["grade", *options, *([] if HAS_SANDBOX else ["--unsafe"])]) == 0
+    out = capsys.readouterr().out
+    assert "1 graded now" in out
+    assert "not graded: ann 02_more is not released" in out
+    assert main(["report", *options]) == 0
+    assert main(["grade", "2", *options]) == 2
+    assert "02_more is not released" in capsys.readouterr().err
+
+
 def test_a_wrong_folder_and_wrong_limits_are_named(tmp_path, released, capsys):
     assert main(["grade", "--course", str(tmp_path)]) == 2
     assert "has no source/CHAPTER/CHAPTER.ipynb" in capsys.readouterr().err

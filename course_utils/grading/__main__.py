@@ -21,7 +21,7 @@ def _parser() -> argparse.ArgumentParser:
 
     def add(name: str, text: str) -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=text, description=text)
-        command.add_argument("chapters", nargs="*", metavar="chapter", help="1, 01 or 01_pca; none given: all")
+        command.add_argument("chapters", nargs="*", metavar="chapter", help="1, 01 or 01_pca; none given: all released")
         command.add_argument(
             "--course", default="exercises", metavar="FOLDER", help="course directory (default: exercises)"
         )
@@ -54,6 +54,9 @@ def _grade(course: Course, chapters: list[str], options: argparse.Namespace) -> 
         raise CourseError("--workers and the limits in seconds are larger than 0")
     if options.unsafe:
         print("UNSAFE: submissions run without a sandbox. They can read and change everything that you can.")
+    for submission in course.submissions([name for name in course.known_chapters if name not in chapters]):
+        if not options.chapters:
+            print(f"not graded: {submission} is not released")
     for place in course.overlooked():
         print(f"overlooked: {place} is no submitted/STUDENT/CHAPTER; there are {', '.join(course.known_chapters)}")
     options_of_grade = {
@@ -80,7 +83,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         course = Course(options.course)
-        chapters = course.chapters(options.chapters)
+        is_all = options.command != "release" and not options.chapters
+        chapters = course.released_chapters() if is_all else course.chapters(options.chapters)
         if options.command == "release":
             for chapter in chapters:
                 print(f"released {release(course, chapter)}")

@@ -183,6 +183,12 @@ class Course:
         files = {"unique_key": chapter, "output_files_dir": f"{chapter}_files"}
         return {"nbgrader": names, "metadata": {"name": chapter}, **files}
 
+    def released_chapters(self) -> list[str]:
+        """The chapters that were released, which is what all of a class's chapters means; all, if none was."""
+        with self.gradebook() as gradebook:
+            names = {assignment.name for assignment in gradebook.assignments}
+        return [chapter for chapter in self.known_chapters if chapter in names] or self.known_chapters
+
     def released(self, gradebook: Gradebook, chapter: str) -> Assignment:
         """The chapter in the gradebook.
 
