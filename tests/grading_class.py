@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import nbformat
@@ -118,7 +118,6 @@ class Case:
     psnr: float | None = 1
     says: str = ""  # somewhere in reason, notes, flags or hints
     hostile: bool = True
-    fields: dict = field(default_factory=dict)
 
 
 def with_sse(text: str) -> Callable:

@@ -21,7 +21,7 @@ from ..settings import settings
 from .course import Course, Submission, is_student, log, name, printable, write_whole
 from .execution import PASSED
 from .markdown import SanitizeOutputs, markdown2html
-from .recording import INFRASTRUCTURE, REJECTED, Result, read_result
+from .recording import INFRASTRUCTURE, REJECTED, Result, read_result, submitted_notebook
 
 # a written answer is the student's own markdown: neither its HTML nor its scripts reach a browser
 SANITIZED = {"sanitize_html": True, "filters": {"markdown2html": markdown2html}}
@@ -76,8 +76,7 @@ def feedback_page(course: Course, submission: Submission, result: Result) -> str
         exporter.register_preprocessor(step, enabled=True)
     exporter.log = log
     with course.gradebook() as gradebook:
-        marks = gradebook.find_submission_notebook(submission.chapter, submission.chapter, submission.student).grades
-        n_open = sum(mark.needs_manual_grade for mark in marks)
+        n_open = sum(mark.needs_manual_grade for mark in submitted_notebook(gradebook, submission).grades)
     cleaned = for_the_student(notebook, released, result, n_open=n_open)
     page, _ = exporter.from_notebook_node(cleaned, course.resources(submission.chapter, submission.student))
     return page

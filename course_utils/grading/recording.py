@@ -14,6 +14,7 @@ from datetime import datetime
 from pathlib import Path
 
 import nbformat
+from nbformat import NotebookNode
 from nbgrader import utils
 from nbgrader.api import Gradebook, SubmittedNotebook
 from nbgrader.preprocessors import AssignLatePenalties
@@ -44,11 +45,6 @@ class Result:
     flags: list[str] = field(default_factory=list)
     seconds: float = 0.0
     unsafe: bool = False
-
-    @property
-    def needs_a_look(self) -> bool:
-        """Whether a person should open this submission, whatever its marks."""
-        return self.state != GRADED or bool(self.flags)
 
 
 def read_result(course: Course, submission: Submission) -> Result | None:
@@ -113,8 +109,9 @@ def record(course: Course, submission: Submission, result: Result, notebook: str
         copy.unlink(missing_ok=True)
         if _is_plain(stamp):
             shutil.copyfile(stamp, copy)
-        patiently(lambda: _remarks(course, submission, notebook))
-        patiently(lambda: _late_penalty(course, submission, notebook))
+        executed = nbformat.reads(notebook, as_version=4)
+        patiently(lambda: _remarks(course, submission, executed))
+        patiently(lambda: _late_penalty(course, submission, executed))
     write_whole(course.result(submission), json.dumps(asdict(result), indent=1, ensure_ascii=False))
 
 
@@ -124,7 +121,7 @@ def _marks(course: Course, submission: Submission, result: Result) -> None:
         warnings.filterwarnings("ignore", category=SAWarning)  # nbgrader adds a submission to its session late
         gradebook.update_or_create_student(submission.student)
         gradebook.update_or_create_submission(submission.chapter, submission.student).timestamp = timestamp
-        notebook = _submitted_notebook(gradebook, submission)
+        notebook = submitted_notebook(gradebook, submission)
         result.marks = {}
         for grade in notebook.grades:
             ending = result.cells.get(grade.name)
@@ -152,14 +149,15 @@ def _is_plain(path: Path) -> bool:
         return False
 
 
-def _submitted_notebook(gradebook: Gradebook, submission: Submission) -> SubmittedNotebook:
+def submitted_notebook(gradebook: Gradebook, submission: Submission) -> SubmittedNotebook:
+    """A submission in the gradebook."""
     return gradebook.find_submission_notebook(submission.chapter, submission.chapter, submission.student)
 
 
-def _remarks(course: Course, submission: Submission, notebook: str) -> None:
+def _remarks(course: Course, submission: Submission, executed: NotebookNode) -> None:
     """ "No response." where an answer was never touched; an empty written answer needs no reader, either."""
     with course.gradebook() as gradebook:
-        for cell in filter(utils.is_solution, nbformat.reads(notebook, as_version=4).cells):
+        for cell in filter(utils.is_solution, executed.cells):
             place = (cell.metadata.nbgrader.grade_id, submission.chapter, submission.chapter, submission.student)
             untouched = cell.metadata.nbgrader.get("checksum") == utils.compute_checksum(cell)
             gradebook.find_comment(*place).auto_comment = "No response." if untouched else None
@@ -169,8 +167,8 @@ def _remarks(course: Course, submission: Submission, notebook: str) -> None:
         gradebook.db.commit()
 
 
-def _late_penalty(course: Course, submission: Submission, notebook: str) -> None:
+def _late_penalty(course: Course, submission: Submission, executed: NotebookNode) -> None:
     """nbgrader's penalty for late work, as its configuration says (none by default)."""
     late = AssignLatePenalties(parent=None, config=course.config)
     late.log = log
-    late.preprocess(nbformat.reads(notebook, as_version=4), course.resources(submission.chapter, submission.student))
+    late.preprocess(executed, course.resources(submission.chapter, submission.student))

@@ -13,11 +13,11 @@ import shutil
 import stat
 import subprocess
 import sys
+import tempfile
 import threading
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from subprocess import DEVNULL
 
 import psutil
 
@@ -115,13 +115,13 @@ def unsafe_command(arguments: list[str], *, limits: Limits) -> list[str]:
 
 def preflight(limits: Limits | None = None) -> None:
     """Run one process in the box; SandboxUnavailable with the reason and the remedy if that does not work."""
-    import tempfile
-
     probe = "import os; assert os.getpid() < 10 and not os.path.exists('/etc/passwd'); print('in the box')"
     with tempfile.TemporaryDirectory(prefix="box") as shared:
         line = command(["-c", probe], shared=Path(shared), limits=limits or Limits())
         try:
-            done = subprocess.run(line, capture_output=True, text=True, timeout=60, check=False, stdin=DEVNULL)
+            done = subprocess.run(
+                line, capture_output=True, text=True, timeout=60, check=False, stdin=subprocess.DEVNULL
+            )
         except (OSError, subprocess.TimeoutExpired) as error:
             raise SandboxUnavailable(f"bubblewrap does not start: {error}. {INSTALL}") from error
     if done.returncode or done.stdout.strip() != "in the box":
@@ -157,10 +157,7 @@ class Watchman(threading.Thread):
         self._stopped.set()
 
     def _exceeded(self) -> str | None:
-        try:
-            family = psutil.Process(self._process.pid).children(recursive=True)
-        except psutil.Error:
-            return None
+        family = _family(self._process)
         if len(family) > self._limits.n_processes:
             return f"it started more than {self._limits.n_processes} processes"
         if sum(map(_resident, family)) + _nameless_bytes(family) > self._limits.resident:
@@ -172,6 +169,14 @@ class Watchman(threading.Thread):
         if len(others) > 1 or sum(entry.st_size for entry in others) > 10_000:
             return "it wrote into the folder of the kernel's sockets"
         return None
+
+
+def _family(process: subprocess.Popen) -> list[psutil.Process]:
+    """All that a process has started, and what that has started; empty where it has ended."""
+    try:
+        return psutil.Process(process.pid).children(recursive=True)
+    except psutil.Error:
+        return []
 
 
 def _resident(process: psutil.Process) -> int:
@@ -196,11 +201,7 @@ def _nameless_bytes(family: list[psutil.Process]) -> int:
 
 def kill_tree(process: subprocess.Popen) -> None:
     """End a process and what it has started; in the box the second follows from the first."""
-    try:
-        family = psutil.Process(process.pid).children(recursive=True)
-    except psutil.Error:
-        family = []
-    for member in family:
+    for member in _family(process):
         try:
             member.kill()
         except psutil.Error:
