@@ -184,8 +184,10 @@ class Visit:
         self.wait_for_marks()
 
     def wait_for_marks(self) -> None:
+        # typeof: the page that a click is about to leave does not know the name, and asking for it would be an error
         self.page.wait_for_function(
-            "() => formgrader?.loaded && formgrader.grades.loaded && formgrader.comments.loaded"
+            "() => typeof formgrader !== 'undefined'"
+            " && formgrader.loaded && formgrader.grades.loaded && formgrader.comments.loaded"
         )
 
     def table(self) -> Locator:
