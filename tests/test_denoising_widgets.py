@@ -117,7 +117,7 @@ def test_the_pictures_and_their_decibels_are_those_of_noise_net_and_filter(
         decibels, abs=0.0051
     )
     words = says(explorer)
-    assert words.startswith(f"digit {digit}, {noise} noise, ")
+    assert words.startswith(f"digit no. {digit}, {noise} noise, ")
     assert [float(number) for number in re.findall(r"(-?[\d.]+) dB[,.]", words)[:3]] == pytest.approx(
         decibels, abs=0.0051
     )
@@ -254,7 +254,7 @@ def test_the_digits_are_back_after_a_drawing(how, explorer, images):
     else:
         explorer.digit.value = 2
         np.testing.assert_allclose(shown(explorer)[0], images[2, 0])
-    assert says(explorer).startswith(f"digit {explorer.digit.value}, ")
+    assert says(explorer).startswith(f"digit no. {explorer.digit.value}, ")
 
 
 def test_bytes_that_are_no_drawing_leave_the_digit(explorer):
@@ -274,7 +274,7 @@ def test_the_pad_is_there_for_images_of_28_by_28_alone(explorer):
     assert small.pad is None
     assert not any(isinstance(control, DrawingPad) for control in within(small))
     small.digit.value = 2
-    assert says(small).startswith("digit 2, ")
+    assert says(small).startswith("digit no. 2, ")
 
 
 # ---------------------------------------------------------------------------------------- the still, markup and errors
@@ -287,7 +287,8 @@ def test_the_bundle_holds_the_view_and_the_still_that_follows_the_controls(explo
         bundle = explorer._repr_mimebundle_()
         assert set(bundle) == {"application/vnd.jupyter.widget-view+json", "image/png", "text/plain"}
         assert json.loads(json.dumps(bundle)) == bundle
-        assert bundle["text/plain"].startswith("DenoisingExplorer: digit 0, Gaussian noise, standard deviation 0.5:")
+        start = "DenoisingExplorer: digit no. 0, Gaussian noise, standard deviation 0.5:"
+        assert bundle["text/plain"].startswith(start)
         still, live = (
             np.asarray(Image.open(io.BytesIO(png)))
             for png in (base64.b64decode(bundle["image/png"]), explorer.picture.value)

@@ -341,7 +341,11 @@ def test_a_killed_grader_goes_on_to_the_same_gradebook(released, tmp_path):
 def test_an_interrupted_grader_ends_at_once_and_keeps_what_is_graded(released, tmp_path):
     course = course_with(tmp_path, released, {"ann": CASES["right"], "zoe": CASES["endless-loop"]})
     line = [sys.executable, "-m", "course_utils.grading", "grade", "--course", str(course.root), "--workers", "1"]
-    process = subprocess.Popen(line, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    # Ctrl-C is ignored in what a script starts in the background, and so in all below it: here it must be heard
+    process = subprocess.Popen(
+        line, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
     deadline = time.monotonic() + 60
     while not list(course.root.glob("results/*/ann.json")) and time.monotonic() < deadline:
         time.sleep(0.05)

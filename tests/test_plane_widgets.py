@@ -399,7 +399,7 @@ def check_sliders(widget: CodeSliders, model: nn.Module, z: Tensor, x: Tensor) -
     original, decoded = shown(widget)
     np.testing.assert_allclose(original, x[0])
     np.testing.assert_allclose(decoded, x_hat[0, 0], atol=1e-6)
-    assert number(widget, f"SSE to digit {widget.digit.value}") == pytest.approx(
+    assert number(widget, f"SSE to digit no. {widget.digit.value}") == pytest.approx(
         np.square((x_hat[0] - x).numpy()).sum(), abs=0.0051
     )
     assert number(widget, "− z|") == pytest.approx((encode_all(model, x_hat) - z).norm().item(), abs=0.0051)
@@ -416,7 +416,7 @@ def test_an_image_sets_the_sliders_to_its_code(i, sliders, deep, images):
         lowest, highest = ends(slider)
         half_a_step = (highest - lowest) / (len(slider.options) - 1) / 2
         assert slider.value == pytest.approx(min(max(number, lowest), highest), abs=half_a_step + 1e-6)
-    assert says(sliders).startswith(f"the code of digit {i}: ")
+    assert says(sliders).startswith(f"the code of digit no. {i}: ")
 
 
 def test_each_slider_moves_its_number_and_no_other(sliders, deep, images):
@@ -427,7 +427,7 @@ def test_each_slider_moves_its_number_and_no_other(sliders, deep, images):
         check_sliders(sliders, deep, z, images[0])
         pictures.add(sliders.picture.value)
     assert len(pictures) == 1 + N_CODES
-    assert says(sliders).startswith("the code of digit 0, moved: ")
+    assert says(sliders).startswith("the code of digit no. 0, moved: ")
 
 
 def test_the_ranges_are_three_standard_deviations_around_the_mean(sliders, deep, images):
@@ -511,7 +511,7 @@ def test_the_bundle_of_the_sliders_holds_the_still_that_follows_them(sliders):
     for value in ends(sliders.sliders[0]):
         sliders.sliders[0].value = value
         bundle = sliders._repr_mimebundle_()
-        assert bundle["text/plain"].startswith("CodeSliders: the code of digit 0, moved: SSE to digit 0")
+        assert bundle["text/plain"].startswith("CodeSliders: the code of digit no. 0, moved: SSE to digit no. 0")
         still = pixels(base64.b64decode(bundle["image/png"]))
         assert np.array_equal(still, pixels(sliders.picture.value))
         stills.append(bundle["image/png"])

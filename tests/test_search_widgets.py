@@ -831,8 +831,9 @@ def fails():
     ids=["query", "document", "shift", "pad", "chooser"],
 )  # fmt: skip
 def test_an_error_in_a_callback_is_kept_below_the_picture_until_the_next_move(widget, move, move_again):
-    failing = (FAILING_WIDGETS, f"update, {widget}.update = {widget}.update, fails\n{move}")
-    (output,) = outputs_of_output_widgets(*failing)
-    assert (output["output_type"], output["ename"], output["evalue"]) == ("error", "RuntimeError", "deliberate")
-    healed = f"assert {widget}.errors.outputs\n{widget}.update = update\n{move_again}"
-    assert outputs_of_output_widgets(*failing, healed) == []
+    failing = f"update, {widget}.update = {widget}.update, fails\n{move}"
+    kept = f"(output,) = {widget}.errors.outputs\n" + (
+        "assert (output['output_type'], output['ename'], output['evalue']) == ('error', 'RuntimeError', 'deliberate')"
+    )
+    healed = f"{widget}.update = update\n{move_again}"
+    assert outputs_of_output_widgets(FAILING_WIDGETS, failing, kept, healed) == []

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from tqdm.auto import tqdm
 
 from ..settings import settings
-from .course import VERSION, Course, CourseError, Submission, patiently, printable
+from .course import VERSION, Course, CourseError, Submission, is_plain, patiently, printable
 from .execution import Execution, Job, execute, stop_all
 from .recording import INFRASTRUCTURE, REJECTED, Result, judge, read_result, record
 from .release import hints_of
@@ -45,9 +45,7 @@ def fingerprint(course: Course, submission: Submission, tests: str) -> str:
     digest = hashlib.sha256(f"{VERSION} {tests}".encode())
     for path in (submission.path, submission.folder / "timestamp.txt"):
         try:
-            # a link is rejected and not followed, a device would never end, a giant would fill the memory
-            is_plain = path.is_file() and not path.is_symlink() and path.stat().st_size <= MOST_BYTES
-            digest.update(path.read_bytes() if is_plain else b"-")
+            digest.update(path.read_bytes() if is_plain(path, most=MOST_BYTES) else b"-")
         except OSError as error:
             digest.update(type(error).__name__.encode())
         digest.update(b"\0")

@@ -223,6 +223,15 @@ def name(cell: NotebookNode) -> str | None:
     return found if isinstance(found, str) else None
 
 
+def is_plain(path: Path, *, most: int) -> bool:
+    """Whether it is an ordinary file of at most so many bytes: neither a link, which would be followed, nor a device,
+    which would never end, nor something that fills the memory."""
+    try:
+        return path.is_file() and not path.is_symlink() and path.stat().st_size <= most
+    except OSError:
+        return False
+
+
 def _is_visible(folder: Path) -> bool:
     return not folder.name.startswith(".") and not folder.parent.name.startswith(".")
 

@@ -36,6 +36,8 @@ from .sandbox import Limits, Watchman, command, kill_tree, unsafe_command
 # How a cell can end. "unproven": the kernel says that all is well, but the proof is missing.
 PASSED, FAILED, ERROR, TIMED_OUT, NO_REPLY, FLOOD, UNPROVEN, RAN = (
     "passed", "failed", "error", "timed out", "no reply", "too much output", "unproven", "ran")  # fmt: skip
+# How a notebook can end; a notebook, too, can be TIMED_OUT.
+GRADED, DIED, INFRASTRUCTURE = "graded", "kernel died", "not graded: infrastructure"
 
 
 @dataclass(frozen=True)
@@ -52,12 +54,12 @@ class Job:
 
 @dataclass
 class Execution:
-    """What came of it. `state` is "graded", "timed out", "kernel died" or "not graded: infrastructure"; `cells` maps
+    """What came of it. `state` is GRADED, TIMED_OUT, DIED or INFRASTRUCTURE; `cells` maps
     the name of each graded cell to how it ended, `errors` to what it raised, as (type, text); `changed` names what the
     tests rely on and the notebook has replaced."""
 
     notebook: str
-    state: str = "graded"
+    state: str = GRADED
     reason: str = ""
     cells: dict[str, str] = field(default_factory=dict)
     errors: dict[str, tuple[str, str]] = field(default_factory=dict)
@@ -378,8 +380,8 @@ def _run_notebook(kernel: Kernel, notebook: NotebookNode, job: Job, result: Exec
         if seconds <= 0 or not kernel.is_alive:
             if is_graded:
                 result.cells[name] = TIMED_OUT if seconds <= 0 else NO_REPLY
-            if seconds <= 0 and result.state == "graded":
-                result.state = "timed out"
+            if seconds <= 0 and result.state == GRADED:
+                result.state = TIMED_OUT
                 result.reason = f"the notebook needs more than {job.limits.submission_seconds:.0f} s in all"
             continue
         if is_graded:
@@ -394,16 +396,16 @@ def _run_notebook(kernel: Kernel, notebook: NotebookNode, job: Job, result: Exec
             cell.outputs.append(nbformat.v4.new_output("error", ename="Stopped", evalue=ending, traceback=[ending]))
         if ending == FLOOD and not result.reason:
             result.reason = f"{label} printed more than {job.limits.output / 2**20:.0f} MB"
-        if ending == TIMED_OUT and result.state == "graded":
-            result.state, result.reason = "timed out", f"{label} ran for more than {seconds:.0f} s"
+        if ending == TIMED_OUT and result.state == GRADED:
+            result.state, result.reason = TIMED_OUT, f"{label} ran for more than {seconds:.0f} s"
         if not kernel.is_alive:
             dead = nbformat.v4.new_output("error", ename="KernelDied", evalue="", traceback=["kernel died"])
             cell.outputs.append(dead)
-            result.state, result.reason = "kernel died", f"in {label}: {kernel.cause_of_death}"
+            result.state, result.reason = DIED, f"in {label}: {kernel.cause_of_death}"
 
 
 def execute(job: Job) -> Execution:
-    """Run a submission. Never raises: a fault of ours is the state "not graded: infrastructure", with the reason.
+    """Run a submission. Never raises: a fault of ours is the state INFRASTRUCTURE, with the reason.
 
     Args:
         job: the sanitised notebook as text, the names of its graded cells, and the limits.
@@ -418,6 +420,6 @@ def execute(job: Job) -> Execution:
         result.notebook = nbformat.writes(notebook)
     except Exception as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:500]
-        result = replace(result, state="not graded: infrastructure", reason=reason, cells={}, errors={})
+        result = replace(result, state=INFRASTRUCTURE, reason=reason, cells={}, errors={})
     result.seconds = time.monotonic() - started
     return result

@@ -11,7 +11,6 @@ import shutil
 import warnings
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from pathlib import Path
 
 import nbformat
 from nbformat import NotebookNode
@@ -20,12 +19,13 @@ from nbgrader.api import Gradebook, SubmittedNotebook
 from nbgrader.preprocessors import AssignLatePenalties
 from sqlalchemy.exc import SAWarning
 
-from .course import Course, Submission, is_student, log, patiently, printable, read_json, write_whole
-from .execution import FAILED, PASSED, UNPROVEN, Execution
+from .course import Course, Submission, is_plain, is_student, log, patiently, printable, read_json, write_whole
+from .execution import DIED, FAILED, GRADED, INFRASTRUCTURE, PASSED, TIMED_OUT, UNPROVEN, Execution
 from .sanitise import Sanitised
 
-GRADED, TIMED_OUT, DIED, REJECTED, FLAGGED, INFRASTRUCTURE = STATES = (
-    "graded", "timed out", "kernel died", "rejected", "flagged", "not graded: infrastructure")  # fmt: skip
+REJECTED, FLAGGED = "rejected", "flagged"
+STATES = (GRADED, TIMED_OUT, DIED, REJECTED, FLAGGED, INFRASTRUCTURE)
+MOST_STAMP = 1000  # bytes that a file with one time in it may have
 
 
 @dataclass
@@ -107,7 +107,7 @@ def record(course: Course, submission: Submission, result: Result, notebook: str
         stamp = submission.folder / "timestamp.txt"
         copy = course.autograded(submission).with_name("timestamp.txt")
         copy.unlink(missing_ok=True)
-        if _is_plain(stamp):
+        if is_plain(stamp, most=MOST_STAMP):
             shutil.copyfile(stamp, copy)
         executed = nbformat.reads(notebook, as_version=4)
         patiently(lambda: _remarks(course, submission, executed))
@@ -136,17 +136,9 @@ def _handed_in(submission: Submission) -> datetime | None:
     """When it was handed in, as nbgrader's collecting commands write it down; None where that cannot be read."""
     stamp = submission.folder / "timestamp.txt"
     try:
-        return utils.parse_utc(stamp.read_text(encoding="utf-8").strip()) if _is_plain(stamp) else None
+        return utils.parse_utc(stamp.read_text(encoding="utf-8").strip()) if is_plain(stamp, most=MOST_STAMP) else None
     except (ValueError, OverflowError, OSError):
         return None
-
-
-def _is_plain(path: Path) -> bool:
-    """Whether it is an ordinary, small file: neither a link nor a device, nor something that fills the memory."""
-    try:
-        return path.is_file() and not path.is_symlink() and path.stat().st_size < 1000
-    except OSError:
-        return False
 
 
 def submitted_notebook(gradebook: Gradebook, submission: Submission) -> SubmittedNotebook:

@@ -137,7 +137,7 @@ class DenoisingExplorer(LiveFigure):
         by_filter = self._filters[kind, level]
         shown = (x, x_noisy, reconstruct(self._models[name], x_noisy), by_filter(x_noisy))
         psnrs = [psnr_db(image, x) for image in shown]
-        what = "your drawing" if self._is_drawn else f"digit {self.digit.value}"
+        what = "your drawing" if self._is_drawn else f"digit no. {self.digit.value}"
         filter_name = f"{by_filter.name}, {STRENGTHS[by_filter.name].format(by_filter.strength)}"
         for ax_image, image in zip(self._pictures, shown, strict=True):
             ax_image.set_data(image[0, 0].numpy())

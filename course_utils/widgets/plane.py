@@ -442,7 +442,7 @@ class CodeSliders(LiveFigure):
     def _take(self, i: int | None) -> None:
         """The code of image i, or the mean, and the sliders with it: drawn once, when all are set."""
         self._z = (self._mean if i is None else self._codes[i]).clone()
-        self._what = "the mean code" if i is None else f"the code of digit {i}"
+        self._what = "the mean code" if i is None else f"the code of digit no. {i}"
         self._is_setting = True
         try:
             for place, slider in zip(self.shown, self.sliders, strict=True):
@@ -470,7 +470,7 @@ class CodeSliders(LiveFigure):
             shown.set_data(image[0, 0].numpy())
         self._points.set_ydata(self._z)
         return (
-            f"{self._what}: SSE to digit {self.digit.value} <b>{sse_of_each_image(x_hat, x).item():.2f}</b>; drift "
+            f"{self._what}: SSE to digit no. {self.digit.value} <b>{sse_of_each_image(x_hat, x).item():.2f}</b>; drift "
             f"|encode(decode(z)) − z| <b>{drift(self._model, z, tuple(x.shape[1:])).item():.2f}</b>, the code's length "
             f"being {z.norm().item():.2f}"
         )

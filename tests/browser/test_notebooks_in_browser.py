@@ -1104,7 +1104,7 @@ class TestDenoising(EveryNotebook):
         steps = place - int(explorer.slider("level").position()[1])
         explorer.slider("level").press("ArrowRight" if steps > 0 else "ArrowLeft", times=abs(steps))
 
-    def check(self, explorer, image, *, what="digit 0", kind="Gaussian", place=3):
+    def check(self, explorer, image, *, what="digit no. 0", kind="Gaussian", place=3):
         """The decibels of noisy image, net and filter are those of the pictures, and the verdict is theirs."""
         level, text = self.LEVELS[kind][place], explorer.readout()
         assert explorer.slider("level").value == level
@@ -1138,18 +1138,18 @@ class TestDenoising(EveryNotebook):
         better = []
         for i in range(1, 6):
             explorer.slider("digit no.").press("ArrowRight")
-            _, net, by_filter = self.check(explorer, x[i], what=f"digit {i}")
+            _, net, by_filter = self.check(explorer, x[i], what=f"digit no. {i}")
             better.append(net > by_filter)
         assert sum(better) >= 3
         first = explorer.picture()
         explorer.slider("noise no.").press("ArrowRight")
-        self.check(explorer, x[5], what="digit 5")
+        self.check(explorer, x[5], what="digit no. 5")
         other = explorer.picture()
         assert np.abs(other.grey(1) - first.grey(1)).mean() > 0.1
         explorer.slider("noise no.").press("ArrowLeft")
         assert not explorer.picture().changed_from(first).any()  # the same noise again
         explorer.slider("digit no.").drag(to=1)
-        eventually(lambda: self.check(explorer, x[49], what="digit 49"))
+        eventually(lambda: self.check(explorer, x[49], what="digit no. 49"))
         assert explorer.errors() == ""
 
     def test_each_kind_of_noise_does_what_its_name_says_and_has_levels_of_its_own(self, explorer, digits):
@@ -1217,7 +1217,7 @@ class TestDenoising(EveryNotebook):
         explorer.pad.draw(self.ONE)
         eventually(lambda: self.check_drawing(explorer))
         explorer.slider("digit no.").press("ArrowRight")
-        self.check(explorer, digits.test_images[1, 0].double().numpy(), what="digit 1")
+        self.check(explorer, digits.test_images[1, 0].double().numpy(), what="digit no. 1")
         assert explorer.errors() == ""
 
 
@@ -1389,22 +1389,22 @@ class TestGeneration(EveryNotebook):
     def check_decoded(self, sliders, digits, *, i, what):
         """Digit i, and what is said of its distance from the picture beside it."""
         x = digits.test_images[i, 0].double().numpy()
-        assert sliders.readout().startswith(f"{what}: SSE to digit {i} ")
+        assert sliders.readout().startswith(f"{what}: SSE to digit no. {i} ")
         picture = sliders.picture()
         np.testing.assert_allclose(picture.grey(0), x, atol=TWO_GREYS)
         shown = sse(picture.grey(1).ravel(), x.ravel())
-        assert sliders.number(f"SSE to digit {i}") == pytest.approx(shown, rel=0.02, abs=0.1)
+        assert sliders.number(f"SSE to digit no. {i}") == pytest.approx(shown, rel=0.02, abs=0.1)
 
     def values(self, sliders: WidgetView) -> list[str]:
         return [sliders.slider(f"number {i}").value for i in range(1, self.N_CODES + 1)]
 
     def test_the_digit_sets_every_slider_to_its_code(self, sliders, digits):
-        self.check_decoded(sliders, digits, i=0, what="the code of digit 0")
+        self.check_decoded(sliders, digits, i=0, what="the code of digit no. 0")
         values, pictures = [self.values(sliders)], [sliders.picture()]
         for i in (1, 2, 3):
             sliders.slider("digit no.").press("ArrowRight")
             sliders.settle()
-            self.check_decoded(sliders, digits, i=i, what=f"the code of digit {i}")
+            self.check_decoded(sliders, digits, i=i, what=f"the code of digit no. {i}")
             values.append(self.values(sliders))
             pictures.append(sliders.picture())
             length = np.linalg.norm([float(value.replace("−", "-")) for value in values[-1]])
@@ -1415,16 +1415,16 @@ class TestGeneration(EveryNotebook):
         assert self.values(sliders) == values[0]
         assert not sliders.picture().changed_from(pictures[0]).any()
         sliders.slider("digit no.").drag(to=1)  # no slider may answer the code of a digit that has gone by
-        eventually(lambda: self.check_decoded(sliders, digits, i=49, what="the code of digit 49"))
+        eventually(lambda: self.check_decoded(sliders, digits, i=49, what="the code of digit no. 49"))
         sliders.settle()
-        self.check_decoded(sliders, digits, i=49, what="the code of digit 49")
+        self.check_decoded(sliders, digits, i=49, what="the code of digit no. 49")
 
     def test_a_slider_changes_its_own_number_and_the_decoded_picture(self, sliders, digits):
         values, before = self.values(sliders), sliders.picture()
         smallest, now, largest = sliders.slider("number 3").position()
         sliders.slider("number 3").press("PageDown" if now - smallest > largest - now else "PageUp", times=3)
         sliders.settle()
-        self.check_decoded(sliders, digits, i=0, what="the code of digit 0, moved")
+        self.check_decoded(sliders, digits, i=0, what="the code of digit no. 0, moved")
         assert [a == b for a, b in zip(values, self.values(sliders), strict=True)] == [i != 2 for i in range(10)]
         changed = sliders.picture().changed_from(before)
         first, second = (changed[rows, columns] for rows, columns in before.panels)
@@ -1433,7 +1433,7 @@ class TestGeneration(EveryNotebook):
         sliders.slider("number 10").drag(to=1)
         sliders.settle()
         assert sliders.slider("number 10").position()[1] == sliders.slider("number 10").position()[2]
-        self.check_decoded(sliders, digits, i=0, what="the code of digit 0, moved")
+        self.check_decoded(sliders, digits, i=0, what="the code of digit no. 0, moved")
         sliders.screenshot("CodeSliders_moved")
         assert sliders.errors() == ""
 
