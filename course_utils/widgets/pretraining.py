@@ -454,7 +454,7 @@ class LabelBudgetExplorer(LiveFigure):
         ax.spines[["top", "right"]].set_visible(False)
         ax.set(xlabel="labels", ylabel="test error in %")
         ax.set_title("at every number of labels, 95 % intervals", **TITLE)
-        ax.legend(loc="lower left", frameon=False, fontsize=8.5, handlelength=1.6)
+        ax.legend(loc="lower left", bbox_to_anchor=(0.06, 0), frameon=False, fontsize=8.5, handlelength=1.6)
         return ax.axvline(self._budgets[0], color="0.3", linestyle="--", linewidth=1)
 
     def update(self) -> str:
