@@ -7,11 +7,10 @@ import json
 import re
 from html.parser import HTMLParser
 
-import nbformat
 import numpy as np
 import pytest
 import torch
-from nbclient import NotebookClient
+from in_kernel import outputs_of_output_widgets
 from PIL import Image
 from scipy import ndimage
 from torch import Tensor
@@ -32,14 +31,6 @@ def in_colour(png: bytes, colour: str) -> int:
     """How many pixels of the picture have that colour (#rrggbb)."""
     wanted = [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
     return int((np.abs(pixels(png).astype(int) - wanted) < 3).all(axis=2).sum())
-
-
-def outputs_of_output_widgets(*cells: str) -> list[dict]:
-    """What the Output widgets hold after these cells have run in a kernel."""
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
-    client = NotebookClient(notebook, timeout=120, startup_timeout=120, kernel_name="python3", store_widget_state=True)
-    client.execute()
-    return [output for state in client.widget_state.values() for output in state.get("outputs", ())]
 
 
 # -------------------------------------------------------------------------------------------------- texts by the dozen

@@ -6,12 +6,11 @@ import json
 import re
 
 import ipywidgets
-import nbformat
 import numpy as np
 import pytest
 import torch
+from in_kernel import outputs_of_output_widgets
 from matplotlib.figure import Figure
-from nbclient import NotebookClient
 from PIL import Image
 from torch import nn
 
@@ -186,14 +185,6 @@ class Failing(LiveFigure):
 widget = Failing(Figure(figsize=(1, 1)), [slider], [])
 slider.value = 3
 """
-
-
-def outputs_of_output_widgets(*cells: str) -> list[dict]:
-    """What the Output widgets hold after these cells have run in a kernel."""
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
-    client = NotebookClient(notebook, timeout=120, startup_timeout=120, kernel_name="python3", store_widget_state=True)
-    client.execute()
-    return [output for state in client.widget_state.values() for output in state.get("outputs", ())]
 
 
 def test_an_error_in_a_callback_is_kept_in_the_output_below_the_picture():
