@@ -22,11 +22,14 @@ export OMP_WAIT_POLICY ?= PASSIVE
 # Set for the runs that are compared or stored; a learner's own JupyterLab keeps its progress bars.
 STEADY := COURSE_PROFILE=quick COURSE_SEED=0 COURSE_DEVICE=cpu COURSE_QUIET=1 PYTHONHASHSEED=0
 
+# What is compared, stored or measured begins without a cache: no file of an earlier version can be used.
+EMPTY_CACHE := $(PY) -m tools.empty_cache
+
 # In a container one often is root, and Jupyter then refuses to start without this.
 ROOT_OK := $(if $(filter 0,$(shell id -u)),--allow-root)
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test check lint unit notebooks install install-dev run figures claims bench release grade lock links clean
+.PHONY: help lab test check lint unit notebooks install install-dev run figures claims confirm fresh bench release grade lock links clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,16 +38,20 @@ lab: $(INSTALLED) ## install if need be, and open JupyterLab on the first notebo
 	$(PY) -m jupyterlab --ServerApp.root_dir=. notebooks/01_pca.ipynb $(ROOT_OK) $(ARGS)
 
 test: $(INSTALLED_DEV) ## everything: ruff, unit and browser tests, every notebook by nbval
-	@status=0; for part in lint unit notebooks; do $(MAKE) --no-print-directory $$part || status=1; done; \
+	@status=0; for part in lint fresh unit notebooks; do $(MAKE) --no-print-directory $$part || status=1; done; \
 	  [ $$status = 0 ] && echo "make test: all passed" || echo "make test: FAILED, see above"; exit $$status
 
 check: $(INSTALLED_DEV) ## the fast part of it: ruff, unit tests, stored outputs fresh
-	@$(MAKE) --no-print-directory lint
+	@$(MAKE) --no-print-directory lint fresh
 	OMP_NUM_THREADS=1 $(PY) -m pytest -m "not browser" -n 2 --dist loadfile $(ARGS)
 
 lint: $(INSTALLED_DEV)
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
+
+fresh: $(INSTALLED_DEV) ## are stored notebooks and rows of the ledger as old as their code and data?
+	$(EMPTY_CACHE) $(PY) -m tools.notebooks check
+	$(EMPTY_CACHE) $(PY) -m course_utils.claims stale
 
 # Two processes with a thread each are faster than one with two; the browser's latency wants the machine for itself.
 unit: $(INSTALLED_DEV)
@@ -52,8 +59,8 @@ unit: $(INSTALLED_DEV)
 	  $(PY) -m pytest -m browser $(ARGS) || [ $$? = 5 ] || status=1; exit $$status  # 5: ARGS choose none of these
 
 notebooks: $(INSTALLED_DEV)
-	$(STEADY) OMP_NUM_THREADS=1 $(PY) -m pytest -p no:cacheprovider --nbval-lax --nbval-cell-timeout=600 --durations=5 \
-	  -n 2 --dist loadfile $(NOTEBOOKS)
+	$(STEADY) OMP_NUM_THREADS=1 $(EMPTY_CACHE) $(PY) -m pytest -p no:cacheprovider -p tools.compare_known --nbval-lax \
+	  --nbval-cell-timeout=600 --durations=5 -n 2 --dist loadfile $(NOTEBOOKS)
 
 install: $(INSTALLED) ## make .venv and install the course
 install-dev: $(INSTALLED_DEV) ## the same with the test tools
@@ -83,13 +90,16 @@ $(INSTALLED_DEV): | $(INSTALLED)
 	@touch $@
 
 run: $(INSTALLED_DEV) ## execute the notebooks top to bottom and store their outputs (NOTEBOOKS="notebooks/01_pca.ipynb")
-	$(STEADY) $(PY) -m tools.notebooks run $(NOTEBOOKS)
+	$(STEADY) $(EMPTY_CACHE) $(PY) -m tools.notebooks run $(NOTEBOOKS)
 
 figures: $(INSTALLED_DEV) ## write figures/: the README's pictures, out of the stored notebooks
 	$(PY) -m tools.notebooks figures
 
 claims: $(INSTALLED_DEV) ## measure every claim of the chapter: figures/claims.json and .md (PROFILE=full SEEDS=3)
-	$(PY) -m course_utils.claims all --profile $(PROFILE) --seeds $(SEEDS) --json figures/claims.json
+	$(EMPTY_CACHE) $(PY) -m course_utils.claims all --profile $(PROFILE) --seeds $(SEEDS) --json figures/claims.json
+
+confirm: $(INSTALLED_DEV) ## after a change of form alone: one seed of each stale row of the ledger must give its stored value
+	$(EMPTY_CACHE) $(PY) -m course_utils.claims confirm --profile $(PROFILE)
 
 bench: $(INSTALLED_DEV) ## the training loop, the search and grading beside their peers
 	$(PY) -m pip install -q -c constraints.txt -e '.[bench]'
@@ -103,8 +113,9 @@ release: $(INSTALLED_GRADING) ## make the exercises' student versions, and try t
 grade: $(INSTALLED_GRADING) ## grade a class, as TEACHING.md says (CHAPTERS="1 2" ARGS="--workers 4")
 	$(PY) -m course_utils.grading grade $(CHAPTERS) $(ARGS)
 
-lock: $(INSTALLED_DEV) ## write constraints.txt anew from what is installed in .venv
+lock: $(INSTALLED_DEV) ## write constraints.txt, and the checksums of the offline data, from what is installed in .venv
 	$(PY) -m tools.lock > $(VENV)/constraints.txt && mv $(VENV)/constraints.txt constraints.txt
+	$(PY) -m tools.known_data
 
 links: $(INSTALLED_DEV) ## put the repository's name into the README's Binder links (REPO=owner/name)
 	$(PY) -m tools.links $(REPO)

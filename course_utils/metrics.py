@@ -254,9 +254,9 @@ def precision_at_k(found_labels: Tensor, query_labels: Tensor, *, k: int, seed: 
         raise ValueError("There is no query to take the precision of.")
     if not 1 <= k <= found_labels.shape[1]:
         raise ValueError(f"k is {k}, with {found_labels.shape[1]} results a query; it must be from 1 to that.")
-    hits = (found_labels[:, :k] == query_labels[:, None]).double().mean(dim=1).cpu().numpy()
-    mean = _bootstrap(hits, seed)
-    return Precision(mean.value, mean.low, mean.high, k, hits)
+    hits = (found_labels[:, :k] == query_labels[:, None]).sum(dim=1).double().cpu().numpy()
+    mean = _bootstrap(hits, k, seed)
+    return Precision(mean.value, mean.low, mean.high, k, hits / k)
 
 
 def paired_difference(a: Precision, b: Precision, *, seed: int = 0) -> Estimate:
@@ -267,17 +267,18 @@ def paired_difference(a: Precision, b: Precision, *, seed: int = 0) -> Estimate:
     if a.of_each_query.shape != b.of_each_query.shape or a.k != b.k:
         raise ValueError(f"Only precisions on the same queries and at the same k can be paired; these are on "
                          f"{len(a.of_each_query)} and {len(b.of_each_query)} queries, at {a.k} and {b.k}.")  # fmt: skip
-    return _bootstrap(a.of_each_query - b.of_each_query, seed)
+    return _bootstrap(np.rint(a.k * (a.of_each_query - b.of_each_query)), a.k, seed)
 
 
-def _bootstrap(values: np.ndarray, seed: int) -> Estimate:
-    mean = float(values.mean())
-    if np.ptp(values) == 0:  # also a single query: resampling gives the same again
+def _bootstrap(counts: np.ndarray, k: int, seed: int) -> Estimate:
+    """Mean of counts / k, with its interval. Whole numbers are added without rounding, in any order, on any machine."""
+    mean = float(counts.sum()) / (len(counts) * k)
+    if np.ptp(counts) == 0:  # also a single query: resampling gives the same again
         return Estimate(mean, mean, mean)
     interval = bootstrap(
-        (values,), np.mean, n_resamples=2_000, method="percentile", batch=200, rng=np.random.default_rng(seed)
+        (counts,), np.mean, n_resamples=2_000, method="percentile", batch=200, rng=np.random.default_rng(seed)
     ).confidence_interval
-    return Estimate(mean, float(interval.low), float(interval.high))
+    return Estimate(mean, float(interval.low) / k, float(interval.high) / k)
 
 
 def _check_classes(logits: Tensor, labels: Tensor) -> None:

@@ -36,7 +36,8 @@ class SearchError(ValueError):
 
 @dataclass(frozen=True, eq=False)
 class Neighbours:
-    """What a search found. indices: `(n_queries, k)` int64, places in the collection, the nearest first.
+    """What a search found. indices: `(n_queries, k)` int64, places in the collection, the nearest first; of equally
+    near ones, whichever was added first.
 
     scores: `(n_queries, k)` float32: similarities for cosine and inner product, distances for Euclidean, bits that
     differ for Hamming.
@@ -193,6 +194,7 @@ class SearchIndex:
             return scores, indices
         if sp.issparse(stored):
             return (_squares(queries)[:, None] - scores).clamp(min=0).sqrt(), indices
+        indices = indices.sort(dim=1).values
         distances, order = (stored[indices] - queries[:, None]).norm(dim=2).sort(dim=1, stable=True)
         indices = indices.gather(1, order)
         # Where the digits that a score lost are more than a thousandth of the distance, it may have chosen wrongly.
@@ -202,7 +204,8 @@ class SearchIndex:
             exact = torch.cdist(queries[unsure], stored, compute_mode="donot_use_mm_for_euclid_dist")
             if own is not None:
                 exact[torch.arange(len(exact)), own[unsure]] = torch.inf
-            distances[unsure], indices[unsure] = exact.topk(indices.shape[1], largest=False)
+            nearness, indices[unsure] = _top_k(exact.neg_(), indices.shape[1])
+            distances[unsure] = -nearness
         return distances, indices
 
     def _search_bits(self, queries: np.ndarray, k: int, own: np.ndarray | None) -> Neighbours:
@@ -380,21 +383,35 @@ class CodeSearch:
 
 
 def _top_k(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """The k largest of each row, exactly: only in the k blocks with the largest maxima can they be.
+    """The k largest of each row and their places; of equal ones the first places, in their order.
 
-    A maximum over a block is one pass through memory; `topk` over a million numbers takes ten times as long.
+    Only in the k blocks with the largest maxima can they be, and a maximum over a block is one pass through memory;
+    `topk` over a million numbers takes ten times as long.
     """
     n = scores.shape[1]
     if n < 4 * k * BLOCK:
-        return scores.topk(k)
+        return _ordered_top_k(scores, k)
     n_even = n - n % BLOCK
     blocks = scores[:, :n_even].unflatten(1, (-1, BLOCK))
-    best = blocks.amax(dim=2).topk(k).indices  # (n_queries, k)
+    best = _ordered_top_k(blocks.amax(dim=2), k)[1].sort(dim=1).values  # (n_queries, k), in the order of the collection
     candidates = torch.cat([blocks.gather(1, best[..., None].expand(-1, -1, BLOCK)).flatten(1), scores[:, n_even:]], 1)
-    top = candidates.topk(k)
+    values, among_candidates = _ordered_top_k(candidates, k)
     place = torch.cat([(best[..., None] * BLOCK + torch.arange(BLOCK)).flatten(1),
                        torch.arange(n_even, n).expand(len(scores), -1)], dim=1)  # fmt: skip
-    return top.values, place.gather(1, top.indices)
+    return values, place.gather(1, among_candidates)
+
+
+def _ordered_top_k(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """`topk`, which takes any of equal scores, in the order of scores, then of places."""
+    values, places = scores.topk(min(k + 1, scores.shape[1]))
+    # Where the score after the last is equal to it, others may have as good a right to be found.
+    for i in (values[:, k - 1] == values[:, k]).nonzero()[:, 0].tolist() if values.shape[1] > k else ():
+        better = (scores[i] > values[i, k]).nonzero()[:, 0]
+        equal = (scores[i] == values[i, k]).nonzero()[:, 0]
+        places[i, :k] = torch.cat([better, equal])[:k]
+    places = places[:, :k].sort(dim=1).values
+    values, order = scores.gather(1, places).sort(dim=1, descending=True, stable=True)
+    return values, places.gather(1, order)
 
 
 def _kth_smallest_bound(distance: np.ndarray, k: int) -> int:

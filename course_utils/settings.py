@@ -115,3 +115,12 @@ def search_path() -> str:
     """The PATH with the folder of this interpreter first: where the commands of the packages beside it lie."""
     folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
     return os.pathsep.join(dict.fromkeys([str(Path(sys.executable).parent), *folders]))
+
+
+def plain_environment() -> dict[str, str]:
+    """What a program of its own needs to find the same packages, and nothing that would change what it does."""
+    kept = ("PATH", "HOME", "USERPROFILE", "SYSTEMROOT", "SYSTEMDRIVE", "TEMP", "TMP", "TMPDIR", "CONDA_PREFIX",
+            "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "MPLCONFIGDIR")  # fmt: skip
+    environment = {name: os.environ[name] for name in kept if name in os.environ}
+    packages = os.pathsep.join(filter(None, sys.path))
+    return environment | {"PYTHONPATH": packages, "PYTHONHASHSEED": "0", "OMP_NUM_THREADS": "1"}

@@ -15,6 +15,11 @@ import torch
 from course_utils.data import ImageData, load_images
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """With other versions of the packages, data differ and say so; that is not an error."""
+    config.addinivalue_line("filterwarnings", "ignore::course_utils.data.OtherDataWarning")
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _course_variables(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """The variables of this session: quiet, and one cache for all tests, so that mnist-5k is parsed once."""

@@ -9,7 +9,7 @@ import pytest
 import course_utils
 
 PACKAGE = Path(course_utils.__file__).parent
-ORDER = ["settings", "data", "text", "metrics", "layers", "models", "corruption", "filters", "training",
+ORDER = ["settings", "provenance", "data", "text", "metrics", "layers", "models", "corruption", "filters", "training",
          "pretraining", "retrieval", "generation", "critic", "plotting", "widgets", "claims", "grading"]  # fmt: skip
 FILES = {str(path.relative_to(PACKAGE)): path for path in sorted(PACKAGE.rglob("*.py"))}
 TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in FILES.items()}

@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import pytest
 
-from course_utils import claims
+from course_utils import claims, text
 from course_utils.claims import __main__ as cli
-from course_utils.claims import ledger
-from course_utils.claims.measuring import Claim, Measurement, half_width_95, judge
-from course_utils.data import DataError
+from course_utils.claims import freshness, ledger, text_experiments
+from course_utils.claims.measuring import RESULTS_FILE, Claim, Measurement, Result, code_of, half_width_95, judge
+from course_utils.data import DataError, known_data
 from course_utils.settings import settings
 
 
@@ -103,7 +103,118 @@ def test_stored_results_agree_with_what_the_ledger_says_is_reproduced():
     assert {id for id, _ in stored} <= set(claims.CLAIMS)
 
 
+def test_stored_verdicts_are_what_today_s_rule_says_of_the_stored_values():
+    for (id, profile), result in claims.load_results().items():
+        if result.values:
+            verdict, reason = judge(claims.CLAIMS[id], result.values, result.references, profile)
+            assert (result.verdict, result.reason) == (verdict, reason), (id, profile)
+
+
+def test_the_stored_table_is_made_from_the_stored_results():
+    assert RESULTS_FILE.with_suffix(".md").read_text(encoding="utf-8") == cli._table(RESULTS_FILE)
+
+
+# ---------------------------------------------------------------------------------------------- older than its code?
+
+
+def test_every_quick_row_is_as_old_as_its_code_and_data():
+    """Rows of the full profile take hours to measure; `make fresh` lists those that are older."""
+    found = claims.stale(claims.CLAIMS, claims.load_results().values())
+    assert [key for key in found if key[1] == "quick"] == []
+
+
+def measured(claim: Claim) -> Result:
+    return claims.measure(claim, settings(), n_seeds=1)
+
+
+def test_a_result_is_stale_where_its_code_changes(monkeypatch):
+    claim = row("<", measure=text_experiments.cosine_against_inner_product)
+    result = replace(measured(row("<", values=[0.5])), made_with={"code": code_of(claim), "data": {}})
+    assert freshness.why_stale(claim, result) == ""
+    monkeypatch.setattr(text, "MAX_QUERY_WORDS", text.MAX_QUERY_WORDS + 1)
+    assert freshness.why_stale(claim, result) == "code"
+    assert claims.stale({"made-up": claim}, [result]) == {("made-up", "quick"): "code"}
+
+
+def test_a_result_is_stale_where_its_data_change():
+    claim = row("<", values=[0.5])
+    result = measured(claim)
+    assert freshness.why_stale(claim, result) == ""
+    other = replace(result, made_with={**result.made_with, "data": {"mnist-5k": "0" * 64}})
+    assert freshness.why_stale(claim, other) == "data"
+    known = {name: entry["sha256"] for name, entry in known_data().items()}
+    assert freshness.why_stale(claim, replace(result, made_with={**result.made_with, "data": known})) == ""
+
+
+def test_a_result_without_a_note_of_what_made_it_is_stale():
+    claim = row("<", values=[0.5])
+    assert freshness.why_stale(claim, replace(measured(claim), made_with={})) == "code"
+
+
+def test_what_was_measured_notes_the_data_that_it_names(digits):
+    claim = row("<", measure=lambda cfg, seed: Measurement(0.5, data="mnist-5k"))
+    assert measured(claim).made_with["data"] == {"mnist-5k": known_data()["mnist-5k"]["sha256"]}
+    assert measured(row("<", values=[0.5])).made_with["data"] == {}
+
+
+@pytest.mark.parametrize(
+    ("today", "sd", "is_same"),
+    [(0.5, 0.0, True), (0.5002, 0.0, True), (0.51, 0.0, False), (0.51, 0.02, True), (0.53, 0.02, False)],
+)
+def test_the_same_value_confirms_a_change_of_form(today, sd, is_same):
+    stale_result = replace(
+        measured(row("<", values=[0.5])), made_with={"code": "of an earlier version", "data": {}}, sd=sd
+    )
+    claim = row("<", values=[today])
+    done = freshness.confirm(claim, stale_result, settings())
+    assert (done.is_same, done.stored, done.today) == (is_same, 0.5, today)
+    assert freshness.why_stale(claim, done.result) == ("" if is_same else "code")
+    assert done.result.values == [0.5]
+
+
+@pytest.fixture
+def ledger_of_one(monkeypatch, tmp_path):
+    """A ledger of one row with values 0.5 and 0.6, measured and stored in both profiles by code that is now another."""
+    claim = row("<", values=[0.5, 0.6])
+    path = tmp_path / "claims.json"
+    for profile in ("quick", "full"):
+        result = claims.measure(claim, replace(settings(), profile=profile), n_seeds=2)
+        claims.save_results([replace(result, made_with={"code": "earlier", "data": {}})], path)
+    monkeypatch.setattr(cli, "CLAIMS", {"made-up": claim})
+    monkeypatch.setattr(cli, "RESULTS_FILE", path)
+    monkeypatch.setattr(cli, "load_results", lambda file=path: claims.load_results(file))
+    return path
+
+
+def test_stale_rows_are_listed_and_quick_ones_fail_the_command(ledger_of_one, capsys):
+    assert cli.main(["stale"]) == 1
+    printed = capsys.readouterr().out
+    assert "1 quick row(s)" in printed
+    assert "1 full row(s)" in printed
+    assert "made-up (code)" in printed
+
+
+def test_confirming_stamps_the_quick_row_and_the_full_one_of_the_same_code(ledger_of_one, capsys):
+    assert cli.main(["confirm", "--json", str(ledger_of_one)]) == 0
+    assert "0.5 stored, 0.5 today: the same" in capsys.readouterr().out
+    assert cli.main(["stale"]) == 0
+    assert claims.load_results(ledger_of_one)["made-up", "full"].values == [0.5, 0.6]
+
+
+def test_confirming_leaves_a_row_that_gives_another_value_stale(ledger_of_one, monkeypatch, capsys):
+    monkeypatch.setattr(cli, "CLAIMS", {"made-up": row("<", values=[0.7])})
+    assert cli.main(["confirm", "--json", str(ledger_of_one)]) == 1
+    assert "NOT the same" in capsys.readouterr().out
+    assert cli.main(["stale"]) == 1
+
+
 # ------------------------------------------------------------------------------------------------- in a notebook
+
+
+def test_a_claim_that_breaks_on_other_data_than_the_ledger_s_is_a_finding_and_no_error(monkeypatch):
+    monkeypatch.setenv("COURSE_PROFILE", "full")
+    monkeypatch.setattr(ledger, "differing_data", lambda: {"python-docs"})
+    assert claims.claim("pca30-mnist-sse", 14.5).verdict == "fails here"
 
 
 def test_claim_compares_with_the_published_number(monkeypatch):
@@ -113,6 +224,7 @@ def test_claim_compares_with_the_published_number(monkeypatch):
 
 def test_claim_raises_when_a_reproduced_claim_breaks(monkeypatch):
     monkeypatch.setenv("COURSE_PROFILE", "full")
+    monkeypatch.setattr(ledger, "differing_data", set)
     with pytest.raises(claims.ClaimBroken, match=r"pca30-mnist-sse.*14\.50"):
         claims.claim("pca30-mnist-sse", 14.5)
 

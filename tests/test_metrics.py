@@ -544,14 +544,14 @@ def of_queries(*values: float, k: int = 10) -> Precision:
 
 
 def test_a_paired_difference_by_hand():
-    difference = paired_difference(of_queries(0.5, 1, 0.25, 0.75), of_queries(0.25, 1, 0.5, 0.25))
+    difference = paired_difference(of_queries(0.5, 1, 0.25, 0.75, k=4), of_queries(0.25, 1, 0.5, 0.25, k=4))
     assert difference.value == pytest.approx((0.25 + 0 - 0.25 + 0.5) / 4)
     assert -0.25 <= difference.low < difference.value < difference.high <= 0.5
-    turned = paired_difference(of_queries(0.25, 1, 0.5, 0.25), of_queries(0.5, 1, 0.25, 0.75))
+    turned = paired_difference(of_queries(0.25, 1, 0.5, 0.25, k=4), of_queries(0.5, 1, 0.25, 0.75, k=4))
     assert turned.value == pytest.approx(-difference.value)
     same = paired_difference(of_queries(0.5, 1), of_queries(0.5, 1))
     assert (same.low, same.value, same.high) == (0, 0, 0)
-    better = paired_difference(of_queries(0.75, 1, 0.5), of_queries(0.5, 0.75, 0.25))
+    better = paired_difference(of_queries(0.75, 1, 0.5, k=4), of_queries(0.5, 0.75, 0.25, k=4))
     assert (better.low, better.value, better.high) == (0.25, 0.25, 0.25)
 
 

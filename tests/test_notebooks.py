@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import ast
 import copy
+import os
+import subprocess
+import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
 import pytest
 
+from course_utils.claims import CLAIMS
+from course_utils.claims.measuring import code_of
 from tools import notebooks as tool
 
 PATHS = sorted((tool.ROOT / "notebooks").glob("*.ipynb"))
@@ -69,6 +76,90 @@ def test_each_problem_is_found(tmp_path, damage, message):
     damaged = tmp_path / "damaged.ipynb"
     nbformat.write(notebook, damaged)
     assert any(message in problem for problem in tool.problems(damaged))
+
+
+@pytest.mark.parametrize(
+    ("changed", "value"), [("course_utils.metrics.CHANGED", 1), ("course_utils.training.MIN_STEPS_FOR_A_CYCLE", 11)]
+)
+def test_a_notebook_is_stale_where_a_constant_changes_that_it_depends_on(monkeypatch, changed, value):
+    monkeypatch.setattr(changed, value, raising=False)
+    stale = [path.stem for path in PATHS if any("older than the code" in problem for problem in tool.problems(path))]
+    uses_the_trainer = [path.stem for path in PATHS if "Trainer" in path.read_text(encoding="utf-8")]
+    assert stale == (uses_the_trainer if "training" in changed else [])
+
+
+def test_a_notebook_is_stale_where_a_row_or_result_changes_that_it_shows(monkeypatch):
+    stored = tool.load_results()
+    key = ("deep-beats-pca", "quick")
+    monkeypatch.setattr(tool, "load_results", lambda: stored | {key: replace(stored[key], value=1.0)})
+    stale = [path.stem for path in PATHS if any("older than the code" in problem for problem in tool.problems(path))]
+    assert stale == ["02_deep_autoencoder"]
+
+
+def test_a_notebook_is_stale_where_the_known_data_change(monkeypatch):
+    known = tool.known_data()
+    monkeypatch.setattr(tool, "known_data", lambda: known | {"python-docs": {"sha256": "other"}})
+    stale = [path.stem for path in PATHS if any("older than the code" in problem for problem in tool.problems(path))]
+    assert stale == ["03_text_retrieval"]
+
+
+FINGERPRINTS = """
+import nbformat
+from course_utils.claims import CLAIMS
+from course_utils.claims.measuring import code_of
+from tools import notebooks as t
+print(*[t.made_with(nbformat.read(path, 4))["code"] for path in sorted((t.ROOT / "notebooks").glob("*.ipynb"))])
+print(*map(code_of, CLAIMS.values()))
+"""
+
+
+def test_what_a_process_did_before_does_not_count(digits):
+    """This one has loaded and computed much, as `make run` has when it notes the code; `make fresh` has not."""
+    done = subprocess.run(
+        [sys.executable, "-c", FINGERPRINTS], capture_output=True, text=True, check=True, cwd=tool.ROOT
+    )
+    of_notebooks, of_claims = (line.split() for line in done.stdout.splitlines())
+    assert of_notebooks == [tool.made_with(nbformat.read(path, as_version=4))["code"] for path in PATHS]
+    assert of_claims == [code_of(claim) for claim in CLAIMS.values()]
+
+
+def test_outputs_on_other_data_are_not_stored(tmp_path, monkeypatch, capsys):
+    note = "mnist-5k: these are not the data …"
+    monkeypatch.setattr(tool, "load_images", lambda name: SimpleNamespace(note=note))
+    path = tmp_path / "loads.ipynb"
+    cell = nbformat.v4.new_code_cell('name = "mnist-5k"')
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), path)
+    before = path.read_bytes()
+    assert not tool.run(path, store=True)
+    assert note in capsys.readouterr().err
+    assert path.read_bytes() == before
+
+
+TAGGED = nbformat.v4.new_code_cell(
+    'print("python-docs here")', execution_count=1, metadata={"tags": ["nbval-check-output"]},
+    outputs=[nbformat.v4.new_output("stream", name="stdout", text="python-docs there\n")],
+)  # fmt: skip
+PATCH = """
+import tools.compare_known as c
+c.notes_on_data = lambda nb: ["python-docs: other versions."] if nb.metadata["differs"] else []
+"""
+
+
+def test_tagged_cells_are_compared_only_where_the_data_are_the_known_ones(tmp_path):
+    """In a process of its own: nbval, with the plugin that `make notebooks` gives it."""
+    for name, differs in {"known": False, "other": True}.items():
+        notebook = nbformat.v4.new_notebook(cells=[TAGGED], metadata={"differs": differs})
+        nbformat.write(notebook, tmp_path / f"{name}.ipynb")
+    (tmp_path / "patch.py").write_text(PATCH)
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "patch", "-p", "tools.compare_known", "-p", "no:cacheprovider",
+         "--rootdir", str(tmp_path), "-c", os.devnull, "--nbval-lax", str(tmp_path)],
+        env=os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{tool.ROOT}"}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert "1 failed, 1 passed" in done.stdout, done.stdout + done.stderr
+    assert "python-docs there" in done.stdout  # the one that is compared, and differs
+    assert "other.ipynb: python-docs: other versions." in done.stdout
+    assert "known.ipynb: python-docs" not in done.stdout
 
 
 def first_code(notebook):

@@ -13,6 +13,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from course_utils.data import known_data
+
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 # conda-forge's names where they differ, and what only conda has to be told
@@ -40,6 +42,14 @@ def constraints() -> dict[str, Version]:
 @pytest.mark.parametrize("path", ["environment.yml", "binder/environment.yml"])
 def test_conda_environments_name_the_same_packages_and_bounds(path):
     assert from_conda(path) == from_pyproject()
+
+
+def test_the_known_data_are_of_the_tested_versions():
+    """`make lock` writes both."""
+    tested = constraints()
+    versions = {n: v for entry in known_data().values() for n, v in entry["versions"].items()}
+    assert versions == {name: str(tested[canonicalize_name(name)]) for name in versions}
+    assert {"mlxtend", "numpy", "scipy", "torch"} <= set(versions)
 
 
 def test_both_conda_environments_are_equal():

@@ -65,6 +65,31 @@ def assert_nearest(
     assert all(len(set(row)) == k for row in indices)
 
 
+# ------------------------------------------------------------------------------------------------ equally near ones
+
+
+@pytest.mark.parametrize("kind", [np.array, sp.csr_array])
+@pytest.mark.parametrize(("n", "n_levels", "k"), [(60, 2, 5), (60, 3, 60), (9_000, 2, 4), (9_000, 4, 8)])
+def test_of_equally_near_ones_those_that_were_added_first_are_found_in_their_order(kind, n, n_levels, k):
+    """Small whole numbers, whose products are exact: half of all queries tie at the last place. Blocks, too."""
+    rng = np.random.default_rng(n + k)
+    collection, queries = (rng.integers(0, n_levels, size=(m, 6)).astype(np.float32) for m in (n, 40))
+    nearness = queries @ collection.T
+    wanted = np.argsort(-nearness, axis=1, kind="stable")[:, :k]
+    assert (np.sort(nearness)[:, -k] == np.sort(nearness)[:, -k - 1 if k < n else -k]).mean() > 0.3
+    index = SearchIndex("inner product").add(kind(collection))
+    found = index.search(kind(queries), k)
+    np.testing.assert_array_equal(found.indices, wanted)
+    np.testing.assert_array_equal(index.search(kind(queries), max(1, k // 2)).indices, wanted[:, : max(1, k // 2)])
+
+
+@every_kind
+def test_copies_are_found_in_the_order_of_the_collection(metric, kind):
+    copies = np.ones((100, 24), dtype=bool if metric == "hamming" else np.float32)
+    found = SearchIndex(metric).add(kind(copies)).search(kind(copies[:3]), 5)
+    assert found.indices.tolist() == [[0, 1, 2, 3, 4]] * 3
+
+
 # ------------------------------------------------------------------------------------------------------ exact search
 
 

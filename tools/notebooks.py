@@ -1,30 +1,44 @@
 """Execute notebooks and store outputs that GitHub shows, diffs reviewably and nbval accepts; check that they are fresh.
 
 python -m tools.notebooks run NOTEBOOK … [--no-store]   execute top to bottom, report seconds and memory, store
-python -m tools.notebooks check [NOTEBOOK …]            fail if a stored notebook was not made from its own cells
+python -m tools.notebooks check [NOTEBOOK …]            fail if a stored notebook was not made from its own cells, or is
+                                                        older than the code, rows of the ledger or data that it uses
 python -m tools.notebooks figures                       cut the README's figures out of the stored notebooks
 """
 
 from __future__ import annotations
 
 import argparse
+import ast
 import base64
 import hashlib
 import io
 import json
+import math
 import re
 import sys
 import time
+import warnings
+from dataclasses import replace
 from pathlib import Path
+from queue import Empty
+from typing import Any
 
 import nbformat
+from jupyter_client import KernelClient
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from nbformat import NotebookNode
 from PIL import Image
 
+from course_utils.claims import CLAIMS, load_results
+from course_utils.claims.measuring import LEFT_OUT
+from course_utils.data import OtherDataWarning, known_data, load_corpus, load_images
+from course_utils.provenance import source_fingerprint
+
 ROOT = Path(__file__).parents[1]
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+SHORT_WAIT_S = 0.2
 MAX_BYTES, MAX_SECONDS, MAX_CELL_SECONDS, MAX_MEGABYTES = 400_000, 90, 20, 600
 LOCAL_PATH = re.compile(r"/home/\w|/Users/\w|/root/|/tmp/|[A-Z]:\\Users|site-packages")
 # name of the file in figures/ → notebook, id of the cell whose picture it is
@@ -46,13 +60,41 @@ def source_hash(notebook: NotebookNode) -> str:
     return hashlib.sha256(json.dumps(sources).encode()).hexdigest()
 
 
-def normalise(notebook: NotebookNode) -> NotebookNode:
-    """Drop what differs from machine to machine or run to run: kernel details, time stamps, widget state and views."""
+def code_of(notebook: NotebookNode) -> str:
+    """All code cells as one program."""
+    return "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
+
+
+def made_with(notebook: NotebookNode) -> dict[str, object]:
+    """What the notebook's outputs depend on, but for its own cells: a hash of each.
+
+    code: of all that the notebook uses of the package; ledger: of the rows and stored results that it shows; data: the
+    checksums of the offline data sets that it names.
+    """
+    code = code_of(notebook)
+    strings = {n.value for n in ast.walk(ast.parse(code)) if isinstance(n, ast.Constant) and isinstance(n.value, str)}
+    rows = {id: [repr(replace(CLAIMS[id], measure=None))] for id in sorted(strings & set(CLAIMS))}
+    for (id, _), result in sorted(load_results().items()):
+        if id in rows:
+            rows[id].append(repr(replace(result, seconds=0, made_with={})))
+    return {
+        "code": source_fingerprint(code, stop=(*LEFT_OUT, CLAIMS)),
+        "ledger": hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:16],
+        "data": {name: entry["sha256"] for name, entry in known_data().items() if name in strings},
+    }
+
+
+def normalise(notebook: NotebookNode, made_with: dict[str, object] | None = None) -> NotebookNode:
+    """Drop what differs from machine to machine or run to run: kernel details, time stamps, widget state and views.
+
+    made_with: what it was made with just now; None leaves what is noted.
+    """
+    made_with = made_with or notebook.metadata.get("course", {}).get("made_with", {})
     notebook.metadata = nbformat.from_dict(
         {
             "kernelspec": {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"},
             "language_info": {"name": "python"},
-            "course": {"outputs_of": source_hash(notebook)},
+            "course": {"outputs_of": source_hash(notebook), "made_with": made_with},
         }
     )
     for cell in notebook.cells:
@@ -110,6 +152,9 @@ def problems(path: Path) -> list[str]:
             notebook.metadata.get("course", {}).get("outputs_of") == source_hash(notebook)
             and [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
         ),
+        "it is older than the code, the rows of the ledger or the data that it uses; `make run`": (
+            notebook.metadata.get("course", {}).get("made_with") == made_with(notebook)
+        ),
         "it is not stored as `make run` stores it": normalise(nbformat.read(path, as_version=4)) == notebook,
         "its kernel is not plain python3": notebook.metadata.get("kernelspec", {}).get("name") == "python3",
         "a stored output is an error": all(output.output_type != "error" for output in outputs),
@@ -124,7 +169,31 @@ def _texts(output: NotebookNode) -> dict[str, str]:
     return {mime: value for mime, value in output.get("data", {}).items() if mime.startswith("text/")}
 
 
-class TimedClient(NotebookClient):
+class PatientClient(NotebookClient):
+    """A client that misses no reply.
+
+    nbclient's own sends the kernel what an Output shows while it waits for the reply to a cell, and now and then takes
+    no notice of that reply when it comes. Here the wait is cut into short ones, each of which looks.
+    """
+
+    async def async_start_new_kernel_client(self) -> KernelClient:
+        client = await super().async_start_new_kernel_client()
+        get_message = client.shell_channel.get_msg
+
+        async def get_in_short_waits(timeout: float | None = None) -> dict[str, Any]:
+            end = math.inf if timeout is None else time.monotonic() + timeout
+            while True:
+                try:
+                    return await get_message(timeout=min(SHORT_WAIT_S, max(0, end - time.monotonic())))
+                except Empty:
+                    if time.monotonic() >= end:
+                        raise
+
+        client.shell_channel.get_msg = get_in_short_waits
+        return client
+
+
+class TimedClient(PatientClient):
     """Executes a notebook; notes each cell's seconds, and the kernel's memory after the set-up cell and at its peak."""
 
     def execute_with_report(self) -> str:
@@ -160,7 +229,7 @@ class TimedClient(NotebookClient):
         return int(re.search(r"VmHWM:\s+(\d+)", status)[1]) / 1024
 
 
-def run(path: Path, *, store: bool, timeout: int = 3_600) -> bool:
+def run(path: Path, *, store: bool, timeout: int = 600) -> bool:
     """Execute one notebook from its own folder; print a report; store the outputs. False where a cell failed."""
     notebook = nbformat.read(path, as_version=4)
     client = TimedClient(
@@ -178,9 +247,22 @@ def run(path: Path, *, store: bool, timeout: int = 3_600) -> bool:
                 print(f"{path.name}: error in a widget: {output['ename']}: {output['evalue']}", file=sys.stderr)
                 return False
     if store:
-        nbformat.write(normalise(notebook), path)
+        if notes := notes_on_data(notebook):
+            print(f"{path.name}: not stored. {' '.join(notes)} Install constraints.txt.", file=sys.stderr)
+            return False
+        nbformat.write(normalise(notebook, made_with(notebook)), path)
     print(f"{path.name}: {report}, file of {path.stat().st_size / 1000:.0f} KB", flush=True)
     return True
+
+
+def notes_on_data(notebook: NotebookNode) -> list[str]:
+    """How the offline data sets that a notebook names differ here from the known ones: a sentence each."""
+    code, notes = code_of(notebook), []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", OtherDataWarning)
+        for name, load in {"mnist-5k": load_images, "python-docs": load_corpus}.items():
+            notes += [load(name).note] if f'"{name}"' in code else []
+    return [note for note in notes if note]
 
 
 def write_figures() -> None:

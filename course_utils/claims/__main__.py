@@ -1,17 +1,19 @@
-"""python -m course_utils.claims list | measure ID … | all [--profile quick|full] [--seeds N] [--json FILE]"""
+"""python -m course_utils.claims list | measure ID … | all | stale | confirm [--profile quick|full] [--json FILE]"""
 
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import html
 import os
 import sys
+import textwrap
+from dataclasses import replace
 from pathlib import Path
 
-from course_utils.claims import CLAIMS, Result, load_results, measure, save_results
+from course_utils.claims import CLAIMS, Result, confirm, load_results, measure, save_results, stale
+from course_utils.claims.measuring import RESULTS_FILE
 from course_utils.data import DataError
-from course_utils.settings import SettingsError, settings
+from course_utils.settings import Settings, SettingsError, settings
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -21,13 +23,17 @@ def main(arguments: list[str] | None = None) -> int:
         for row in CLAIMS.values():
             print(f"{row.id:26} {row.system:4} {row.sentence}")
         return 0
+    if options.command == "stale":
+        return _report_stale()
     try:
         cfg = settings()
     except SettingsError as error:
         sys.exit(f"error: {error}")
-    cfg = dataclasses.replace(cfg, profile=options.profile or cfg.profile)
+    cfg = replace(cfg, profile=options.profile or cfg.profile)
     if not sys.stderr.isatty():
         os.environ["COURSE_QUIET"] = "1"  # a progress bar in a log file is noise
+    if options.command == "confirm":
+        return _confirm(cfg, options.json)
     ids = list(CLAIMS) if options.command == "all" else options.ids
     broken = missing = 0
     for number, id in enumerate(ids, 1):
@@ -39,16 +45,55 @@ def main(arguments: list[str] | None = None) -> int:
             continue
         broken += cfg.profile in CLAIMS[id].reproduced and result.verdict != "holds"
         if options.json:  # after every claim: an interrupted run keeps what it has measured
-            try:
-                save_results([result], options.json)
-                options.json.with_suffix(".md").write_text(_table(options.json), encoding="utf-8")
-            except (OSError, DataError) as error:
-                sys.exit(f"error: {error}")
+            _save([result], options.json)
     if broken:
         print(f"{broken} claim(s) that the ledger records as reproduced in the {cfg.profile} profile are not.")
     if missing:
         print(f"{missing} claim(s) could not be measured, for lack of data.")
     return 1 if broken or missing else 0
+
+
+def _save(results: list[Result], path: Path) -> None:
+    try:
+        save_results(results, path)
+        path.with_suffix(".md").write_text(_table(path), encoding="utf-8")
+    except (OSError, DataError) as error:
+        sys.exit(f"error: {error}")
+
+
+def _report_stale() -> int:
+    """Print the stored rows that are older than their code or data. Exit status 1 where a quick one is."""
+    found = stale(CLAIMS, load_results().values())
+    for profile, cure in (("quick", "`make confirm` or `make claims`"), ("full", "`make claims PROFILE=full`")):
+        rows = [f"{id} ({why})" for (id, of_profile), why in found.items() if of_profile == profile]
+        if rows:
+            print(f"{len(rows)} {profile} row(s) of the ledger are older than what measures them; {cure}:")
+            print(textwrap.fill(", ".join(rows), 118, initial_indent="  ", subsequent_indent="  "))
+    return int(any(profile == "quick" for _, profile in found))
+
+
+def _confirm(cfg: Settings, path: Path) -> int:
+    """Measure the first seed of each stale row of this profile again; stamp those that give the stored value.
+
+    A full row is stamped with its quick one, where both were measured with the same code.
+    """
+    stored = load_results(path)
+    keys = [key for key, why in stale(CLAIMS, stored.values()).items() if why == "code" and key[1] == cfg.profile]
+    n_other = 0
+    for number, (id, profile) in enumerate(keys, 1):
+        before = stored[id, profile]
+        done = confirm(CLAIMS[id], before, cfg)
+        n_other += not done.is_same
+        outcome = "the same" if done.is_same else "NOT the same: measure it anew"
+        print(f"[{number}/{len(keys)}] {id}: {done.stored:.6g} stored, {done.today:.6g} today: {outcome}", flush=True)
+        full = stored.get((id, "full"))
+        same_code = full is not None and full.made_with.get("code") == before.made_with.get("code") is not None
+        if done.is_same:
+            also = (
+                [replace(full, made_with=full.made_with | {"code": done.result.made_with["code"]})] if same_code else []
+            )
+            _save([done.result, *also], path)
+    return int(n_other > 0)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -60,8 +105,12 @@ def _parser() -> argparse.ArgumentParser:
     one = commands.add_parser("measure", help="measure the named claims")
     one.add_argument("ids", nargs="+", metavar="ID", choices=list(CLAIMS))
     everything = commands.add_parser("all", help="measure every claim")
-    for command in (one, everything):
+    commands.add_parser("stale", help="which stored results are older than their code or data")
+    again = commands.add_parser("confirm", help="measure one seed of the stale rows: is the change one of form alone?")
+    for command in (one, everything, again):
         command.add_argument("--profile", choices=("quick", "full"), help="default: COURSE_PROFILE, or quick")
+    again.add_argument("--json", type=Path, metavar="FILE", default=RESULTS_FILE, help="the stored results")
+    for command in (one, everything):
         command.add_argument("--seeds", type=_positive, default=3, metavar="N", help="default: 3")
         command.add_argument("--json", type=Path, metavar="FILE", help="write the results there, and a table beside it")
     return parser

@@ -14,12 +14,17 @@ from typing import Any, Literal
 
 from scipy import stats
 
-from course_utils.data import DataError
-from course_utils.settings import Profile, Settings
+from course_utils.data import DataError, loaded_data
+from course_utils.data.corpora import load_python_docs
+from course_utils.data.images import load_mnist_5k
+from course_utils.provenance import code_fingerprint
+from course_utils.settings import Profile, Settings, settings
 
 Relation = Literal["<", ">", "≈"]
 Verdict = Literal["holds", "fails here", "not measurable"]
 RESULTS_FILE = Path(__file__).parents[2] / "figures" / "claims.json"
+# No part of a claim's fingerprint: what reads the environment, and what makes the data whose checksums are stored.
+LEFT_OUT = (settings, load_python_docs, load_mnist_5k)
 
 
 @dataclass(frozen=True)
@@ -61,7 +66,10 @@ class Claim:
 
 @dataclass(frozen=True)
 class Result:
-    """One claim in one profile: mean over the seeds, their standard deviation, and the verdict with its reason."""
+    """One claim in one profile: mean over the seeds, their standard deviation, and the verdict with its reason.
+
+    made_with: `code`, a fingerprint of what measures the claim, and `data`, checksums of the offline data sets.
+    """
 
     id: str
     value: float | None
@@ -79,6 +87,7 @@ class Result:
     references: list[float]
     seconds: float
     series: dict[str, list[list[float]]] = field(default_factory=dict)
+    made_with: dict[str, Any] = field(default_factory=dict)
 
 
 def measure(claim: Claim, cfg: Settings, *, n_seeds: int) -> Result:
@@ -149,7 +158,18 @@ def _result(
         data=runs[0].data if runs else "", profile=cfg.profile, seeds=seeds, values=values, references=references,
         seconds=round(seconds, 1),
         series={name: [list(r.series[name]) for r in runs] for name in runs[0].series} if runs else {},
+        made_with=made_with(claim, runs[0].data) if runs else {},
     )  # fmt: skip
+
+
+def made_with(claim: Claim, data: str) -> dict[str, Any]:
+    """The fingerprint of the code that measures a claim, and the checksums of the offline data that it names."""
+    return {"code": code_of(claim), "data": {name: sha for name, sha in loaded_data().items() if name in data}}
+
+
+def code_of(claim: Claim) -> str:
+    """The fingerprint of the code that measures a claim."""
+    return code_fingerprint(claim.measure, stop=LEFT_OUT)
 
 
 def save_results(results: Sequence[Result], path: Path) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import csv
-import importlib
-import inspect
+import hashlib
 import io
 import json
+import platform
 import re
-import warnings
+import subprocess
+import sys
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -19,10 +20,11 @@ from pathlib import Path
 import numpy as np
 import scipy.sparse as sp
 import torch
+from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer
 from torch import Tensor
 
-from course_utils.data.common import DataError, cached
-from course_utils.settings import settings
+from course_utils.data.common import DataError, cached, note_on_data
+from course_utils.settings import plain_environment, settings
 
 WORD = r"[^\W\d_]{2,}"  # two letters or more, of any script; digits and underscores separate words
 MAX_ROW_BYTES = 10_000_000  # a cell of a CSV file; Python's own limit is 131,072
@@ -33,7 +35,8 @@ class TextData:
     """Documents with a fixed split. Its fields cannot be reassigned; `dataclasses.replace` makes a changed copy.
 
     train_texts, test_texts: one string a document; train_titles, test_titles: a short name each; train_labels,
-    test_labels: `(n,)` int64, an index into topic_names; source: where the texts came from, in one sentence.
+    test_labels: `(n,)` int64, an index into topic_names; source: where the texts came from, in one sentence; note: how
+    they differ from those that the course's numbers were measured with, empty where they do not.
     Raises DataError, naming the field, where the parts do not fit together, or where there are fewer than two topics.
     """
 
@@ -46,6 +49,7 @@ class TextData:
     test_labels: Tensor
     topic_names: tuple[str, ...]
     source: str
+    note: str = ""
 
     def __post_init__(self) -> None:
         for part in ("train", "test"):
@@ -114,6 +118,7 @@ def load_corpus(name: str) -> TextData | VectorData:
 
     "python-docs" (offline: the documentation of the installed scientific packages), "20newsgroups" (18,000 posts
     without headers, footers and quotes, split by date), "rcv1" (newswire, as vectors: a VectorData).
+    Other versions of the packages have other documentation: an OtherDataWarning says so, and the corpus's `note`.
     Raises DataError: an unknown name, no network.
     """
     if name not in _LOADERS:
@@ -127,96 +132,68 @@ MIN_WORDS = 20  # a shorter text says too little to be found by
 MIN_DOCUMENTS = 40  # a smaller topic has too few right answers to be measured
 NEAR_DUPLICATE = 0.9  # cosine of two documents' tf-idf vectors
 
-# Modules whose public names are documented functions and classes, and which import in silence; and the classes whose
-# methods people look up as functions. matplotlib.pyplot is left out: it repeats the methods of Axes and Figure.
-_MODULES = {
-    "numpy": "numpy ndarray linalg fft random random.Generator polynomial char ma",
-    "matplotlib": "artist axes axes.Axes axis cm collections colorbar colors container contour dates figure "
-    "figure.Figure gridspec image legend lines markers offsetbox patches path patheffects projections quiver scale "
-    "spines table text ticker transforms tri widgets animation mathtext",
-    "sklearn": "base calibration cluster compose covariance cross_decomposition datasets decomposition "
-    "discriminant_analysis dummy ensemble feature_extraction feature_selection gaussian_process impute inspection "
-    "isotonic kernel_approximation kernel_ridge linear_model manifold metrics metrics.pairwise mixture model_selection "
-    "multiclass multioutput naive_bayes neighbors neural_network pipeline preprocessing random_projection "
-    "semi_supervised svm tree utils",
-    "scipy": "cluster.hierarchy cluster.vq fft integrate interpolate io linalg ndimage optimize signal sparse "
-    "sparse.linalg sparse.csgraph spatial spatial.distance special stats stats.qmc stats.mstats",
-    "torch": "torch Tensor nn nn.functional nn.init nn.utils optim optim.lr_scheduler distributions linalg fft special "
-    "sparse utils.data autograd",
-}  # fmt: skip
+DISTRIBUTIONS = ("numpy", "matplotlib", "scikit-learn", "scipy", "torch")
 
 
-def _load_python_docs() -> TextData:
-    """The cache is of these versions: another numpy has other documentation."""
-    versions = " ".join(f"{package}={metadata.version(_DISTRIBUTIONS.get(package, package))}" for package in _MODULES)
-    name = f"python-docs-v1-{zlib.crc32(versions.encode()):08x}"
-    stored = cached(name, ["json"], lambda: {"json": _as_bytes(_read_python_docs())})
+def load_python_docs() -> TextData:
+    """The corpus "python-docs". The cache is of these very files: another numpy has other documentation."""
+    stored = cached("python-docs", ["json"], _read_python_docs, made_from=_installed())
     documents = json.loads(stored["json"].tobytes())
+    versions = ", ".join(f"{name} {metadata.version(name)}" for name in DISTRIBUTIONS)
     return _split(
         "python-docs", documents, test=[zlib.crc32(d["title"].encode()) % 5 == 0 for d in documents],
-        source=f"The public documentation of {', '.join(versions.split()).replace('=', ' ')}; code examples left out.",
+        source=f"The public documentation of {versions}; code examples left out.",
+        note=note_on_data("python-docs", checksum_of_words(documents)),
     )  # fmt: skip
 
 
-_DISTRIBUTIONS = {"sklearn": "scikit-learn"}
+def checksum_of_words(documents: Sequence[dict[str, str]]) -> str:
+    """Of topics, titles and words. How lines are indented differs between versions of Python, and does not count."""
+    words = [[d["topic"], d["title"], *d["text"].split()] for d in documents]
+    return hashlib.sha256(json.dumps(words).encode()).hexdigest()
 
 
-def _as_bytes(documents: object) -> np.ndarray:
-    """For the cache, which holds arrays. An array of strings would give each the room of the longest."""
-    return np.frombuffer(json.dumps(documents).encode(), dtype=np.uint8)
+def _installed() -> str:
+    """Versions and checksums of the packages' files, as pip noted them."""
+    files = (metadata.distribution(name).read_text("RECORD") or "" for name in DISTRIBUTIONS)
+    versions = (metadata.version(name) for name in DISTRIBUTIONS)
+    return " ".join([platform.python_version(), *versions, *files])
 
 
-def _read_python_docs() -> list[dict[str, str]]:
+def _read_python_docs() -> dict[str, np.ndarray]:
+    """As bytes of JSON: an array of strings would give each the room of the longest."""
+    return {"json": np.frombuffer(json.dumps(read_installed()).encode(), dtype=np.uint8)}
+
+
+def read_installed() -> list[dict[str, str]]:
+    """The documents of what is installed: topic, title and text of each."""
+    return _select(_docstrings())
+
+
+def _docstrings() -> list[tuple[str, str, str]]:
+    """What `docstrings.py` finds, in an interpreter of its own."""
+    program = str(Path(__file__).with_name("docstrings.py"))
+    done = subprocess.run(
+        [sys.executable, "-P", "-X", "utf8", program], env=plain_environment(), capture_output=True, encoding="utf-8"
+    )
+    if done.returncode:
+        raise DataError(
+            f"python-docs: the documentation of the installed packages could not be read. Does "
+            f"`{sys.executable} {program}` run? It ended with: {done.stderr[-500:].strip() or done.returncode}"
+        )
+    return json.loads(done.stdout)
+
+
+def _select(found: Iterable[tuple[str, str, str]]) -> list[dict[str, str]]:
     """One document a public function or class that has a documentation of its own, at least MIN_WORDS long."""
     documents, seen = [], set()
-    for topic, title, text in _docstrings():
+    for topic, title, text in found:
         text = _prose(text)
         if text not in seen and len(re.findall(WORD, text)) >= MIN_WORDS:
             seen.add(text)
             documents.append({"topic": topic, "title": title, "text": text})
-    n_before = None
-    # Each dropping changes the weights of the words, and with them who is near to whom.
-    while documents and len(documents) != n_before:
-        n_before = len(documents)
-        documents = _without_near_duplicates(documents)
-        count = Counter(d["topic"] for d in documents)
-        documents = [d for d in documents if count[d["topic"]] >= MIN_DOCUMENTS]
-    return documents
-
-
-def _docstrings() -> Iterator[tuple[str, str, str]]:
-    """(topic, dotted name, docstring) of what is public and callable. A name that warns, as deprecated, is left out."""
-    seen: set[int] = set()
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        modules = {
-            (root, name if name == root else f"{root}.{name}"): None for root, names in _MODULES.items()
-            for name in names.split()
-        }  # fmt: skip
-        # All of them first: scipy, when imported, rewrites the documentation of some of numpy's functions.
-        modules = {(root, name): _import(name) for root, name in modules}
-        for (root, module_name), module in modules.items():
-            is_sub_package = root in ("scipy", "torch") and module_name not in (root, "torch.Tensor")
-            topic = ".".join(module_name.split(".")[:2]) if is_sub_package else root
-            for public in sorted(n for n in getattr(module, "__all__", dir(module)) if not n.startswith("_")):
-                try:
-                    thing = getattr(module, public)
-                    text = inspect.getdoc(thing) if callable(thing) else None
-                except Exception:  # deprecated or experimental: it would warn, or refuses to be had
-                    continue
-                home = getattr(thing, "__module__", None) or module_name
-                if text and id(thing) not in seen and home.split(".")[0].lstrip("_") == root:
-                    seen.add(id(thing))
-                    yield topic, f"{module_name}.{public}", text
-
-
-def _import(name: str) -> object:
-    """A module, a class as torch.Tensor, or an empty object where this version has no such module."""
-    try:
-        parent, _, last = name.rpartition(".")
-        return getattr(importlib.import_module(parent), last) if last[:1].isupper() else importlib.import_module(name)
-    except Exception:
-        return object()
+    kept = _without_near_duplicates([d["text"] for d in documents], [d["topic"] for d in documents])
+    return [documents[i] for i in kept]
 
 
 def _prose(text: str) -> str:
@@ -235,17 +212,29 @@ def _prose(text: str) -> str:
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()
 
 
-def _without_near_duplicates(documents: list[dict[str, str]]) -> list[dict[str, str]]:
-    """The first of each group of documents whose tf-idf vectors have a cosine above NEAR_DUPLICATE."""
-    from sklearn.feature_extraction.text import TfidfVectorizer
+def _without_near_duplicates(texts: Sequence[str], topics: Sequence[str]) -> list[int]:
+    """Places of the texts that stay: of near duplicates the first, and no topic of fewer than MIN_DOCUMENTS.
 
-    vectors = TfidfVectorizer(token_pattern=WORD).fit_transform(d["text"] for d in documents)
-    pairs = sp.triu(vectors @ vectors.T > NEAR_DUPLICATE, k=1).tocsr()
-    dropped = np.zeros(len(documents), dtype=bool)
-    for i in range(len(documents)):
-        if not dropped[i]:
-            dropped[pairs.indices[pairs.indptr[i] : pairs.indptr[i + 1]]] = True
-    return [d for d, drop in zip(documents, dropped, strict=True) if not drop]
+    Near are two texts whose tf-idf vectors have a cosine above NEAR_DUPLICATE. Each dropping changes the weights of the
+    words, and with them who is near to whom, so it is done until nothing is dropped. Pairs that are far from near in
+    the beginning are not looked at again.
+    """
+    if not texts:
+        return []
+    counts = CountVectorizer(token_pattern=WORD).fit_transform(texts)
+    vectors = TfidfTransformer().fit_transform(counts)
+    first, second = sp.triu(vectors @ vectors.T > NEAR_DUPLICATE - 0.1, k=1).tocoo().coords
+    stays, n_before = np.ones(len(texts), dtype=bool), None
+    while stays.any() and stays.sum() != n_before:
+        n_before = stays.sum()
+        vectors = TfidfTransformer().fit(counts[stays]).transform(counts)
+        both = np.flatnonzero(stays[first] & stays[second])
+        cosines = vectors[first[both]].multiply(vectors[second[both]]).sum(axis=1)
+        for pair in both[np.asarray(cosines).ravel() > NEAR_DUPLICATE]:  # in the order of the first
+            stays[second[pair]] &= not stays[first[pair]]
+        n_documents = Counter(topic for topic, stay in zip(topics, stays, strict=True) if stay)
+        stays &= np.array([n_documents[topic] >= MIN_DOCUMENTS for topic in topics])
+    return np.flatnonzero(stays).tolist()
 
 
 # --------------------------------------------------------------------------------------------------- standard corpora
@@ -410,7 +399,9 @@ def _first_words(text: str, n_characters: int = 60) -> str:
     return line if len(line) <= n_characters else line[:n_characters].rsplit(" ", 1)[0] + " …"
 
 
-def _split(name: str, documents: Sequence[dict[str, str]], *, test: Sequence[bool], source: str) -> TextData:
+def _split(
+    name: str, documents: Sequence[dict[str, str]], *, test: Sequence[bool], source: str, note: str = ""
+) -> TextData:
     topic_names = tuple(sorted({d["topic"] for d in documents}))
     _check_topics(name, topic_names)
     parts = {"train": [d for d, t in zip(documents, test, strict=True) if not t],
@@ -420,11 +411,11 @@ def _split(name: str, documents: Sequence[dict[str, str]], *, test: Sequence[boo
         fields[f"{part}_texts"] = tuple(d["text"] for d in members)
         fields[f"{part}_titles"] = tuple(d["title"] for d in members)
         fields[f"{part}_labels"] = torch.tensor([topic_names.index(d["topic"]) for d in members], dtype=torch.int64)
-    return TextData(name=name, topic_names=topic_names, source=source, **fields)
+    return TextData(name=name, topic_names=topic_names, source=source, note=note, **fields)
 
 
 _LOADERS: dict[str, Callable[[], TextData | VectorData]] = {
-    "python-docs": _load_python_docs,
+    "python-docs": load_python_docs,
     "20newsgroups": _load_20newsgroups,
     "rcv1": _load_rcv1,
 }
