@@ -108,10 +108,10 @@ bench: $(INSTALLED_DEV) ## the training loop, the search and grading beside thei
 	COURSE_QUIET=1 $(PY) benchmarks/grading.py
 
 release: $(INSTALLED_GRADING) ## make the exercises' student versions, and try them (CHAPTERS="1 2")
-	$(PY) -m course_utils.grading release $(CHAPTERS) $(ARGS)
+	$(PY) -m course_grading release $(CHAPTERS) $(ARGS)
 
 grade: $(INSTALLED_GRADING) ## grade a class, as TEACHING.md says (CHAPTERS="1 2" ARGS="--workers 4")
-	$(PY) -m course_utils.grading grade $(CHAPTERS) $(ARGS)
+	$(PY) -m course_grading grade $(CHAPTERS) $(ARGS)
 
 lock: $(INSTALLED_DEV) ## write constraints.txt, and the checksums of the offline data, from what is installed in .venv
 	$(PY) -m tools.lock > $(VENV)/constraints.txt && mv $(VENV)/constraints.txt constraints.txt

@@ -2,8 +2,9 @@
 
     make bench      or      python benchmarks/grading.py [--submissions 24] [--chapter 06_cnn_autoencoder] [--repeats 3]
 
-The class answers a chapter of exercises/ with the right and wrong answers that are kept in tests/answers, drawn from
-seed 0. All its submissions are clean: nbgrader gives 0 to a right answer that warns, and stops at a broken notebook.
+The class answers a chapter of exercises/ with the right and wrong answers that are kept in tests/grading/answers,
+drawn from seed 0. All its submissions are clean: nbgrader gives 0 to a right answer that warns, and stops at a broken
+notebook.
 Everybody starts with the same released course, copied anew for every round, and is run by its command as an instructor
 runs it, start-up included. They take turns in every round, so that a busy machine disturbs all alike; the median over
 the rounds is printed, with its range. One submission each, not counted, warms the disk's cache. After every round all
@@ -35,16 +36,16 @@ import nbformat
 import nbgrader
 import torch
 
-from course_utils.grading.batch import fingerprint, tests_of
-from course_utils.grading.course import Course
-from course_utils.grading.execution import Job, Kernel, execute
-from course_utils.grading.recording import judge, record
-from course_utils.grading.release import hints_of, release
-from course_utils.grading.sandbox import Limits, SandboxUnavailable, preflight
-from course_utils.grading.sanitise import sanitise
+from course_grading.batch import fingerprint, tests_of
+from course_grading.course import Course
+from course_grading.execution import Job, Kernel, execute
+from course_grading.recording import judge, record
+from course_grading.release import hints_of, release
+from course_grading.sandbox import Limits, SandboxUnavailable, preflight
+from course_grading.sanitise import sanitise
 from course_utils.settings import search_path
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "grading"))
 
 from exercise_answers import ROOT, answer_cell_of, read_answers
 
@@ -101,7 +102,7 @@ def contestants(chapter: str, sandbox: bool) -> dict[str, Callable[[Path], list[
 
     def ours(workers: int) -> Callable[[Path], list[str]]:
         options = ["--workers", str(workers), *([] if sandbox else ["--unsafe"])]
-        return lambda root: ["course_utils.grading", "grade", chapter, "--course", str(root), *options]
+        return lambda root: ["course_grading", "grade", chapter, "--course", str(root), *options]
 
     stock = {STOCK: lambda root: ["nbgrader", "autograde", chapter]}
     return stock | {name: ours(workers) for name, workers in WORKERS.items()}

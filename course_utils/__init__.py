@@ -2,5 +2,5 @@
 
 Data flows one way, and a module imports only from modules before it:
 settings → provenance → data → text → metrics → layers → models → corruption → filters → training →
-pretraining → retrieval → generation → critic → plotting → widgets → claims → grading.
+pretraining → retrieval → generation → critic → plotting → widgets → claims.
 """

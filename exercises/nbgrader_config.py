@@ -12,12 +12,12 @@ c.CourseDirectory.db_url = f"sqlite:///{Path(__file__).parent / 'gradebook.db'}?
 
 # A student's markdown and outputs are shown in the instructor's browser, with the instructor's rights.
 c.HTMLExporter.sanitize_html = True
-c.HTMLExporter.preprocessors = ["course_utils.grading.markdown.SanitizeOutputs"]
-c.HTMLExporter.filters = {"markdown2html": "course_utils.grading.markdown.markdown2html"}
+c.HTMLExporter.preprocessors = ["course_grading.markdown.SanitizeOutputs"]
+c.HTMLExporter.filters = {"markdown2html": "course_grading.markdown.markdown2html"}
 
 # The formgrader's buttons: "Autograde" would run submissions without a sandbox, "Generate Feedback" show hidden tests.
-c.Autograde.sanitize_preprocessors = ["course_utils.grading.markdown.Refuse"]
-c.GenerateFeedback.preprocessors = ["course_utils.grading.markdown.Refuse"]
+c.Autograde.sanitize_preprocessors = ["course_grading.markdown.Refuse"]
+c.GenerateFeedback.preprocessors = ["course_grading.markdown.Refuse"]
 
 # Tests that a submission lacks are put back and count.
 c.OverwriteCells.add_missing_cells = True

@@ -21,12 +21,12 @@ from grading_class import CASES, CHAPTER, HINT_MEAN, SECRET, Case, answered, cel
 from nbformat import NotebookNode
 from nbformat.v4 import new_output, new_raw_cell
 
-from course_utils.grading.batch import grade
-from course_utils.grading.course import Course
-from course_utils.grading.feedback import feedback
-from course_utils.grading.release import release
-from course_utils.grading.report import Row, report, rows
-from course_utils.grading.sandbox import SandboxUnavailable, preflight
+from course_grading.batch import grade
+from course_grading.course import Course
+from course_grading.feedback import feedback
+from course_grading.release import release
+from course_grading.report import Row, report, rows
+from course_grading.sandbox import SandboxUnavailable, preflight
 
 from .conftest import SCREENSHOTS, WINDOW, jupyter
 

@@ -36,12 +36,12 @@ from sqlalchemy.exc import OperationalError
 from traitlets.config import Config
 from traitlets.config.loader import PyFileConfigLoader
 
-from ..settings import search_path
+from course_utils.settings import search_path
 
 T = TypeVar("T")
 STUDENT = re.compile(r"\w[\w.@+-]*")  # what a folder of submitted/ may be called
 
-log = logging.getLogger("course_utils.grading")  # nbgrader's own chatter, too; silent unless somebody listens
+log = logging.getLogger("course_grading")  # nbgrader's own chatter, too; silent unless somebody listens
 log.addHandler(logging.NullHandler())
 log.propagate = False
 
@@ -200,9 +200,7 @@ class Course:
         except MissingEntry:
             assignment = None
         if assignment is None or not assignment.notebooks or not self.release(chapter).exists():
-            raise CourseError(
-                f"{chapter} is not released: run `python -m course_utils.grading release {chapter}` first"
-            )
+            raise CourseError(f"{chapter} is not released: run `python -m course_grading release {chapter}` first")
         return assignment
 
 

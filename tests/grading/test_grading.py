@@ -36,15 +36,15 @@ from grading_class import (
     needs_sandbox,
 )
 
-from course_utils.grading import batch, sandbox
-from course_utils.grading.__main__ import main
-from course_utils.grading.batch import grade
-from course_utils.grading.course import Course, CourseError
-from course_utils.grading.feedback import feedback
-from course_utils.grading.recording import INFRASTRUCTURE, STATES, read_result
-from course_utils.grading.release import release
-from course_utils.grading.report import report, rows
-from course_utils.grading.sandbox import Limits
+from course_grading import batch, sandbox
+from course_grading.__main__ import main
+from course_grading.batch import grade
+from course_grading.course import Course, CourseError
+from course_grading.feedback import feedback
+from course_grading.recording import INFRASTRUCTURE, STATES, read_result
+from course_grading.release import release
+from course_grading.report import report, rows
+from course_grading.sandbox import Limits
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of nbgrader's and SQLAlchemy's own
 LIMITS = Limits(cell_seconds=8, submission_seconds=90)
@@ -154,7 +154,7 @@ def graded(released, tmp_path_factory):
         names = {"paths": list(map(str, read)), "targets": list(map(str, write))}
         code = SPY.format(port=server.getsockname()[1], pid=os.getpid(), **names)
         hand_in(root, "spy", Case(after_sse(code)))
-        repository = [ROOT / name for name in ("course_utils", "exercises", "tests", "notebooks")]
+        repository = [ROOT / name for name in ("course_utils", "course_grading", "exercises", "tests", "notebooks")]
         given = [root / "source", root / "release", root / "submitted", outside, *repository]
         before = tree(*given)
         summary = grade(course, [CHAPTER], limits=LIMITS)
@@ -318,7 +318,7 @@ def test_a_killed_grader_goes_on_to_the_same_gradebook(released, tmp_path):
     undisturbed = course_with(tmp_path / "undisturbed", released, cases)
     grade(undisturbed, [CHAPTER])
     course = course_with(tmp_path / "killed", released, cases)
-    line = [sys.executable, "-m", "course_utils.grading", "grade", "--course", str(course.root)]
+    line = [sys.executable, "-m", "course_grading", "grade", "--course", str(course.root)]
     process = subprocess.Popen(line, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 120
     while len(list(course.root.glob("results/*/*.json"))) < 4 and time.monotonic() < deadline:
@@ -340,7 +340,7 @@ def test_a_killed_grader_goes_on_to_the_same_gradebook(released, tmp_path):
 @needs_sandbox
 def test_an_interrupted_grader_ends_at_once_and_keeps_what_is_graded(released, tmp_path):
     course = course_with(tmp_path, released, {"ann": CASES["right"], "zoe": CASES["endless-loop"]})
-    line = [sys.executable, "-m", "course_utils.grading", "grade", "--course", str(course.root), "--workers", "1"]
+    line = [sys.executable, "-m", "course_grading", "grade", "--course", str(course.root), "--workers", "1"]
     # Ctrl-C is ignored in what a script starts in the background, and so in all below it: here it must be heard
     process = subprocess.Popen(
         line, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
@@ -383,7 +383,7 @@ def test_what_fails_through_a_fault_of_ours_is_no_mark_and_is_tried_again(releas
     course = course_with(tmp_path, released, {"ann": CASES["right"], "bob": CASES["bad-json"]})
     with monkeypatch.context() as patch:
         patch.setattr(batch, "preflight", lambda limits: None)
-        patch.setattr("course_utils.grading.execution.command", lambda *a, **k: ["false"])
+        patch.setattr("course_grading.execution.command", lambda *a, **k: ["false"])
         summary = grade(course, [CHAPTER])
     assert states(course) == {"ann": INFRASTRUCTURE, "bob": "rejected"}
     assert "the kernel does not start" in next(r.reason for r in summary.results if r.student == "ann")
@@ -552,7 +552,7 @@ def test_the_command_line_from_release_to_report(tmp_path, capsys):
     root = make_course(tmp_path)
     options = ["--course", str(root)]
     assert main(["grade", *options]) == 2
-    assert f"run `python -m course_utils.grading release {CHAPTER}`" in capsys.readouterr().err
+    assert f"run `python -m course_grading release {CHAPTER}`" in capsys.readouterr().err
     assert main(["release", "1", *options]) == 0
     hand_in(root, "ann", CASES["of-all-images"])
     (root / "submitted" / "bob" / "01_unit").mkdir(parents=True)
@@ -606,7 +606,7 @@ def test_a_student_id_that_a_spreadsheet_would_execute_is_rejected(released, tmp
 
 
 def test_the_module_says_how_it_is_called():
-    line = [sys.executable, "-m", "course_utils.grading", "--help"]
+    line = [sys.executable, "-m", "course_grading", "--help"]
     done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=True)
     for command in ("release", "grade", "feedback", "report"):
         assert command in done.stdout

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field, replace
 
 from tqdm.auto import tqdm
 
-from ..settings import settings
+from course_utils.settings import settings
+
 from .course import VERSION, Course, CourseError, Submission, is_plain, patiently, printable
 from .execution import Execution, Job, execute, stop_all
 from .recording import INFRASTRUCTURE, REJECTED, Result, judge, read_result, record

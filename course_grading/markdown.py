@@ -77,5 +77,5 @@ class Refuse(NbGraderPreprocessor):
         """Never."""
         raise RuntimeError(
             "In this course nbgrader's autograde, which would run submissions without a sandbox, and its feedback,"
-            " which would show hidden tests, are switched off: `python -m course_utils.grading grade` and `feedback`"
+            " which would show hidden tests, are switched off: `python -m course_grading grade` and `feedback`"
         )

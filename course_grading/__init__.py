@@ -1,4 +1,4 @@
-"""Release exercises, grade a class in a sandbox, write feedback and a report: `python -m course_utils.grading`.
+"""Release exercises, grade a class in a sandbox, write feedback and a report: `python -m course_grading`.
 
 nbgrader is kept for authoring, the gradebook, the formgrader and the feedback pages. Its batch is not: it is serial,
 without a sandbox, and stops at one bad notebook. Three passes take its place, each a module of its own:

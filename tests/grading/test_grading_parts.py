@@ -8,17 +8,17 @@ import nbformat
 import pytest
 from grading_class import CHAPTER, HAS_SANDBOX, ROOT, make_course, needs_sandbox
 
-from course_utils.grading.__main__ import _parser
-from course_utils.grading.batch import changes
-from course_utils.grading.course import Course, CourseError, Submission, patiently, write_whole
-from course_utils.grading.execution import FLOOD, NO_REPLY, RAN, TIMED_OUT, Kernel, run_cell
-from course_utils.grading.markdown import safe_markdown
-from course_utils.grading.recording import Result
-from course_utils.grading.release import hints_of
-from course_utils.grading.report import Row, Task, csv_of_grades, csv_of_tasks
-from course_utils.grading.sandbox import Limits
-from course_utils.grading.sanitise import Rejected, read
-from course_utils.grading.suspicion import suspicious
+from course_grading.__main__ import _parser
+from course_grading.batch import changes
+from course_grading.course import Course, CourseError, Submission, patiently, write_whole
+from course_grading.execution import FLOOD, NO_REPLY, RAN, TIMED_OUT, Kernel, run_cell
+from course_grading.markdown import safe_markdown
+from course_grading.recording import Result
+from course_grading.release import hints_of
+from course_grading.report import Row, Task, csv_of_grades, csv_of_tasks
+from course_grading.sandbox import Limits
+from course_grading.sanitise import Rejected, read
+from course_grading.suspicion import suspicious
 
 # --------------------------------------------------------------------------------------------------- what is suspicious
 
@@ -252,9 +252,7 @@ def test_a_strange_student_id_is_rejected(tmp_path, name):
 
 def test_every_command_of_teaching_md_is_one_that_there_is():
     text = (ROOT / "TEACHING.md").read_text(encoding="utf-8")
-    lines = [
-        line.split("course_utils.grading ")[1] for line in text.splitlines() if line.startswith(".venv/bin/python -m")
-    ]
+    lines = [line.split("course_grading ")[1] for line in text.splitlines() if line.startswith(".venv/bin/python -m")]
     assert len(lines) >= 3
     for line in lines:
         _parser().parse_args(line.split())

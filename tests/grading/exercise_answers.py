@@ -1,6 +1,6 @@
 """The answers that are kept with the tests: right ones, and wrong ones that learners really give.
 
-`tests/answers/01_pca.py` belongs to `exercises/source/01_pca/01_pca.ipynb`. Each answer replaces one solution cell:
+`tests/grading/answers/01_pca.py` belongs to `exercises/source/01_pca/01_pca.ipynb`. Each answer replaces a solution:
 
     # %% task: subtract-the-mean
     # %% right: through the covariance matrix
@@ -25,7 +25,7 @@ from pathlib import Path
 
 import nbformat
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "exercises" / "source"
 CHAPTERS = sorted(path.parent.name for path in SOURCE.glob("*/*.ipynb"))
 

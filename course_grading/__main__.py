@@ -1,4 +1,4 @@
-"""python -m course_utils.grading release | grade | feedback | report [chapter …]"""
+"""python -m course_grading release | grade | feedback | report [chapter …]"""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .sandbox import Limits
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m course_utils.grading", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m course_grading", description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(dest="command", required=True)
 
     def add(name: str, text: str) -> argparse.ArgumentParser:

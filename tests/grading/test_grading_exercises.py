@@ -10,10 +10,10 @@ import pytest
 from exercise_answers import CHAPTERS, ROOT, graded_cells, source_cells
 from grading_class import HAS_SANDBOX
 
-from course_utils.grading import release as release_module
-from course_utils.grading.batch import grade
-from course_utils.grading.course import Course
-from course_utils.grading.recording import Result
+from course_grading import release as release_module
+from course_grading.batch import grade
+from course_grading.course import Course
+from course_grading.recording import Result
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of nbgrader's and SQLAlchemy's own
 

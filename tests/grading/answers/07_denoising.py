@@ -1,4 +1,4 @@
-# Answers to exercises/source/07_denoising: tests/exercise_answers.py says how they are read.
+# Answers to exercises/source/07_denoising: tests/grading/exercise_answers.py says how they are read.
 # ruff: noqa
 
 # %% task: right-target

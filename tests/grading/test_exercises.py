@@ -19,9 +19,9 @@ from exercise_answers import (
     source_cells,
 )
 
-from course_utils.grading.course import Course
-from course_utils.grading.release import student_version
-from course_utils.grading.suspicion import suspicious
+from course_grading.course import Course
+from course_grading.release import student_version
+from course_grading.suspicion import suspicious
 
 every_chapter = pytest.mark.parametrize("chapter", CHAPTERS)
 ANSWERS = [answer for chapter in CHAPTERS for answer in read_answers(chapter)]
@@ -97,7 +97,7 @@ def test_the_model_answers_pass(chapter):
 
 @every_chapter
 def test_what_is_given_out_is_made_of_the_source(chapter):
-    """`python -m course_utils.grading release` was run after the last change."""
+    """`python -m course_grading release` was run after the last change."""
     stored = nbformat.read(ROOT / "exercises" / "release" / chapter / f"{chapter}.ipynb", as_version=4)
     fresh = student_version(Course(ROOT / "exercises"), chapter)
     parts = ("id", "cell_type", "source", "metadata")

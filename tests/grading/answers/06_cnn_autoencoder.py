@@ -1,4 +1,4 @@
-"""Answers to exercise 6, right and wrong (see tests/exercise_answers.py)."""
+"""Answers to exercise 6, right and wrong (see tests/grading/exercise_answers.py)."""
 
 
 # %% task: unpool-with-positions

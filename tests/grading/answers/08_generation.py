@@ -1,4 +1,4 @@
-# Answers to exercises/source/08_generation: tests/exercise_answers.py says how they are read.
+# Answers to exercises/source/08_generation: tests/grading/exercise_answers.py says how they are read.
 # ruff: noqa
 
 # %% task: kl-per-image

@@ -17,7 +17,8 @@ from nbgrader.server_extensions.formgrader import handlers
 from tqdm.auto import tqdm
 from traitlets.config import Config
 
-from ..settings import settings
+from course_utils.settings import settings
+
 from .course import Course, Submission, is_student, log, name, printable, write_whole
 from .execution import PASSED
 from .markdown import SanitizeOutputs, markdown2html

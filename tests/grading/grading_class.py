@@ -13,10 +13,10 @@ import pytest
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from course_utils.grading.sandbox import SandboxUnavailable, preflight
+from course_grading.sandbox import SandboxUnavailable, preflight
 
 CHAPTER = "01_units"
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 try:
     preflight()
     WHY_NOT = ""
