@@ -29,7 +29,7 @@ EMPTY_CACHE := $(PY) -m tools.empty_cache
 ROOT_OK := $(if $(filter 0,$(shell id -u)),--allow-root)
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test check lint unit notebooks install install-dev run figures claims confirm fresh bench release grade lock links clean
+.PHONY: help lab test check lint unit browser-short browser slow notebooks install install-dev run figures claims confirm fresh bench release grade lock links clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,13 +37,16 @@ help: ## this list
 lab: $(INSTALLED) ## install if need be, and open JupyterLab on the first notebook (ARGS="--no-browser --port 9999")
 	$(PY) -m jupyterlab --ServerApp.root_dir=. notebooks/01_pca.ipynb $(ROOT_OK) $(ARGS)
 
-test: $(INSTALLED_DEV) ## everything: ruff, unit and browser tests, every notebook by nbval
-	@status=0; for part in lint fresh unit notebooks; do $(MAKE) --no-print-directory $$part || status=1; done; \
-	  [ $$status = 0 ] && echo "make test: all passed" || echo "make test: FAILED, see above"; exit $$status
+# The browser tests wait more than they compute, so the unit tests run beside them.
+test: $(INSTALLED_DEV) ## everything: ruff, stored outputs fresh, unit and browser tests, every notebook by nbval
+	@status=0; times=; for parts in lint fresh "unit browser-short" notebooks; do \
+	    start=$$(date +%s); $(MAKE) --no-print-directory -k -j2 --output-sync=target $$parts || status=1; \
+	    times="$$times, $$parts $$(($$(date +%s) - start)) s"; done; \
+	  [ $$status = 0 ] && echo "make test: all passed$$times" || echo "make test: FAILED, see above$$times"; exit $$status
 
 check: $(INSTALLED_DEV) ## the fast part of it: ruff, unit tests, stored outputs fresh
 	@$(MAKE) --no-print-directory lint fresh
-	OMP_NUM_THREADS=1 $(PY) -m pytest -m "not browser" -n 2 --dist loadfile $(ARGS)
+	OMP_NUM_THREADS=1 $(PY) -m pytest -m "not browser and not slow" -n 2 --dist loadscope $(ARGS)
 
 lint: $(INSTALLED_DEV)
 	$(PY) -m ruff check .
@@ -53,10 +56,18 @@ fresh: $(INSTALLED_DEV) ## are stored notebooks and rows of the ledger as old as
 	$(EMPTY_CACHE) $(PY) -m tools.notebooks check
 	$(EMPTY_CACHE) $(PY) -m course_utils.claims stale
 
-# Two processes with a thread each are faster than one with two; the browser's latency wants the machine for itself.
-unit: $(INSTALLED_DEV)
-	@status=0; OMP_NUM_THREADS=1 $(PY) -m pytest -m "not browser" -n 2 --dist loadfile $(ARGS) || [ $$? = 5 ] || status=1; \
-	  $(PY) -m pytest -m browser $(ARGS) || [ $$? = 5 ] || status=1; exit $$status  # 5: ARGS choose none of these
+# Two processes with a thread each are faster than one with two. Status 5: ARGS choose none of these tests.
+unit: $(INSTALLED_DEV) ## the unit tests but for those that train for long
+	OMP_NUM_THREADS=1 nice $(PY) -m pytest -m "not browser and not slow" -n 2 --dist loadscope $(ARGS) || [ $$? = 5 ]
+
+browser-short: $(INSTALLED_DEV)
+	$(PY) -m pytest -m browser -p no:cacheprovider $(ARGS) || [ $$? = 5 ]
+
+browser: $(INSTALLED_DEV) ## all notebooks in a real browser, trained as learners train them
+	$(PY) -m pytest -m browser --trained $(ARGS)
+
+slow: $(INSTALLED_DEV) ## the tests that train for long
+	OMP_NUM_THREADS=1 $(PY) -m pytest -m slow -n 2 $(ARGS)
 
 notebooks: $(INSTALLED_DEV)
 	$(STEADY) OMP_NUM_THREADS=1 $(EMPTY_CACHE) $(PY) -m pytest -p no:cacheprovider -p tools.compare_known --nbval-lax \

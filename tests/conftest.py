@@ -15,6 +15,11 @@ import torch
 from course_utils.data import ImageData, load_images
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """An option of the browser tests (here, as pytest asks no other conftest before it reads the command line)."""
+    parser.addoption("--trained", action="store_true", help="browser tests: let the notebooks train as for learners")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """With other versions of the packages, data differ and say so; that is not an error."""
     config.addinivalue_line("filterwarnings", "ignore::course_utils.data.OtherDataWarning")

@@ -320,11 +320,13 @@ def deep_sse(digits: ImageData, *, start: str) -> float:
     return sse_per_image(reconstruct(model, digits.test_images), digits.test_images).item()
 
 
+@pytest.mark.slow
 def test_a_deep_code_of_30_reconstructs_far_better_than_pca(digits, pca):
     assert pca.sse(digits.test_images, 30) > 13.5
     assert deep_sse(digits, start="he") <= DEEP_BOUND
 
 
+@pytest.mark.slow
 def test_a_deep_code_of_30_from_torchs_start_misses_the_bound(digits):
     assert deep_sse(digits, start="torch") > DEEP_BOUND
 

@@ -14,6 +14,8 @@ from course_utils.data import ImageData, labelled_subset, load_images
 from course_utils.models import Classifier, ConvAutoencoder
 from course_utils.pretraining import GreedyPretrainer
 
+pytestmark = pytest.mark.slow
+
 
 @cache
 def digits() -> ImageData:

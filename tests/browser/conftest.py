@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 SCREENSHOTS = Path(__file__).parent / "screenshots"  # and JupyterLab's log, and the latencies; git ignores it
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
+SHORT_TRAINING = Path(__file__).with_name("short_training.py")
 CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 FLAGS = ("--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync")  # fmt: skip
@@ -626,21 +627,33 @@ def chromium(request: pytest.FixtureRequest) -> Iterator[Browser]:
         browser.close()
 
 
+@pytest.fixture(scope="session")
+def trained(pytestconfig: pytest.Config) -> bool:
+    """Whether the notebooks train their nets, as for learners (`make browser`), or hardly (short_training.py)."""
+    return pytestconfig.getoption("--trained")
+
+
 @pytest.fixture(scope="package")
-def lab(_course_variables: None, chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def lab(
+    _course_variables: None, chromium: Browser, tmp_path_factory: pytest.TempPathFactory, trained: bool
+) -> Iterator[str]:
     """The address of a JupyterLab on a copy of the notebooks."""
     root = tmp_path_factory.mktemp("notebooks")
     for path in NOTEBOOKS.glob("*.ipynb"):
         shutil.copy(path, root)
     with jupyter(
-        "jupyterlab", root, tmp_path_factory.mktemp("settings"), "--LabApp.expose_app_in_browser=True"
-    ) as base:
+        "jupyterlab", root, tmp_path_factory.mktemp("settings"), "--LabApp.expose_app_in_browser=True",
+        start_up=None if trained else SHORT_TRAINING,
+    ) as base:  # fmt: skip
         yield base
 
 
 @contextmanager
-def jupyter(module: str, root: Path, settings: Path, *options: str) -> Iterator[str]:
-    """The address of a server that is started in this folder, with nobody's settings and no token, on this machine."""
+def jupyter(module: str, root: Path, settings: Path, *options: str, start_up: Path | None = None) -> Iterator[str]:
+    """The address of a server that is started in this folder, with nobody's settings and no token, on this machine.
+
+    start_up: a program that every kernel runs before its first cell.
+    """
     folders = {
         name: settings / name.lower()
         for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "JUPYTERLAB_SETTINGS_DIR",
@@ -648,6 +661,10 @@ def jupyter(module: str, root: Path, settings: Path, *options: str) -> Iterator[
     }  # fmt: skip
     for folder in folders.values():
         folder.mkdir()
+    if start_up:
+        place = folders["IPYTHONDIR"] / "profile_default" / "startup"
+        place.mkdir(parents=True)
+        shutil.copy(start_up, place)
     page_config = folders["JUPYTER_CONFIG_DIR"] / "labconfig" / "page_config.json"
     page_config.parent.mkdir()
     # It asks for leave to fetch news from another host.
