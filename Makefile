@@ -61,7 +61,7 @@ unit: $(INSTALLED_DEV) ## the unit tests but for those that train for long
 	OMP_NUM_THREADS=1 nice $(PY) -m pytest -m "not browser and not slow" -n 2 --dist loadscope $(ARGS) || [ $$? = 5 ]
 
 browser-short: $(INSTALLED_DEV)
-	$(PY) -m pytest -m browser -p no:cacheprovider $(ARGS) || [ $$? = 5 ]
+	OMP_NUM_THREADS=1 $(PY) -m pytest -m browser -p no:cacheprovider $(ARGS) || [ $$? = 5 ]
 
 browser: $(INSTALLED_DEV) ## all notebooks in a real browser, trained as learners train them
 	$(PY) -m pytest -m browser --trained $(ARGS)

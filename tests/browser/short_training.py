@@ -21,6 +21,7 @@ def _shorten() -> None:
     def fit_a_little(self: Trainer, train: object, validation: object = None, *, n_epochs: int) -> object:
         if not isinstance(self.model, LinearAutoencoder):  # notebook 1 compares it with a loop written out by hand
             train, validation = first(train, 10 * self.batch_size), first(validation, 100)
+            n_epochs = min(n_epochs, 30)  # hundreds, where an epoch is one step
         return fit(self, train, validation, n_epochs=n_epochs)
 
     Trainer.fit = fit_a_little
