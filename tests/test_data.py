@@ -211,6 +211,17 @@ def test_other_digits_are_named_with_both_versions(reader):
     assert common.differing_data() == {"mnist-5k"}
 
 
+def test_code_that_was_changed_since_it_was_imported_costs_time_and_nothing_else(reader, monkeypatch):
+    def changed(*args: object, **options: object) -> str:
+        raise ValueError("read_mlxtend is not found in its file: was the file changed since it was imported?")
+
+    monkeypatch.setattr(common, "code_fingerprint", changed)
+    for _ in range(2):
+        assert_as_read(load_images("mnist-5k"), reader)
+    assert reader.calls == 2
+    assert not reader.cache.exists()
+
+
 def test_the_cache_is_not_used_for_another_file_of_digits(reader, monkeypatch, tmp_path):
     load_images("mnist-5k")
     other = tmp_path / "other.csv.gz"

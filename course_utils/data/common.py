@@ -44,10 +44,14 @@ def cached(
     """The arrays that `make` returns, kept in the cache folder; a missing or damaged file is made anew.
 
     The file's name tells the code of `make`, and a checksum of `made_from`, what the code reads: a file that another
-    version of either has left is not used.
+    version of either has left is not used. Where the code cannot be read, or was changed since it was imported, the
+    arrays are made anew, and not kept.
     """
     content = hashlib.sha256(made_from.encode()).hexdigest()[:16]
-    path = settings().cache_folder / f"{name}-{code_fingerprint(make)}-{content}.npz"
+    try:
+        path = settings().cache_folder / f"{name}-{code_fingerprint(make)}-{content}.npz"
+    except (OSError, SyntaxError, ValueError):
+        return make()
     try:
         with path.open("rb") as file, np.load(file) as stored:  # opened here: np.load leaves a damaged file open
             return {key: stored[key] for key in keys}
