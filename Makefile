@@ -53,8 +53,8 @@ lint: $(INSTALLED_DEV)
 	$(PY) -m ruff format --check .
 
 fresh: $(INSTALLED_DEV) ## are stored notebooks and rows of the ledger as old as their code and data?
-	$(EMPTY_CACHE) $(PY) -m tools.notebooks check
-	$(EMPTY_CACHE) $(PY) -m course_utils.claims stale
+	@status=0; $(EMPTY_CACHE) $(PY) -m tools.notebooks check || status=1; \
+	  $(EMPTY_CACHE) $(PY) -m course_utils.claims stale || status=1; exit $$status
 
 # Two processes with a thread each are faster than one with two. Status 5: ARGS choose none of these tests.
 unit: $(INSTALLED_DEV) ## the unit tests but for those that train for long
