@@ -452,6 +452,16 @@ def test_the_cache_is_not_used_for_other_code(monkeypatch):
     assert code_fingerprint(data._read_python_docs) != first
 
 
+def test_the_cache_is_not_used_for_another_program_that_reads(reader, monkeypatch, tmp_path):
+    """It runs in an interpreter of its own, so the fingerprint of the code that calls it does not reach into it."""
+    load_corpus("python-docs")
+    changed = tmp_path / "docstrings.py"
+    changed.write_text(data.PROGRAM.read_text(encoding="utf-8").replace("numpy ndarray", "numpy"), encoding="utf-8")
+    monkeypatch.setattr(data, "PROGRAM", changed)
+    load_corpus("python-docs")
+    assert reader.calls == 2
+
+
 def test_a_file_of_an_earlier_version_is_not_used(reader):
     """It had a name that knew the versions of the packages alone."""
     reader.cache.mkdir()

@@ -65,20 +65,25 @@ def code_of(notebook: NotebookNode) -> str:
     return "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
 
 
+def strings_of(notebook: NotebookNode) -> set[str]:
+    """The string constants of its code: among them the names of data sets and the ids of claims."""
+    nodes = ast.walk(ast.parse(code_of(notebook)))
+    return {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+
+
 def made_with(notebook: NotebookNode) -> dict[str, object]:
     """What the notebook's outputs depend on, but for its own cells: a hash of each.
 
     code: of all that the notebook uses of the package; ledger: of the rows and stored results that it shows; data: the
     checksums of the offline data sets that it names.
     """
-    code = code_of(notebook)
-    strings = {n.value for n in ast.walk(ast.parse(code)) if isinstance(n, ast.Constant) and isinstance(n.value, str)}
+    strings = strings_of(notebook)
     rows = {id: [repr(replace(CLAIMS[id], measure=None))] for id in sorted(strings & set(CLAIMS))}
     for (id, _), result in sorted(load_results().items()):
         if id in rows:
             rows[id].append(repr(replace(result, seconds=0, made_with={})))
     return {
-        "code": source_fingerprint(code, stop=(*LEFT_OUT, CLAIMS)),
+        "code": source_fingerprint(code_of(notebook), stop=(*LEFT_OUT, CLAIMS)),
         "ledger": hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:16],
         "data": {name: entry["sha256"] for name, entry in known_data().items() if name in strings},
     }
@@ -257,11 +262,11 @@ def run(path: Path, *, store: bool, timeout: int = 600) -> bool:
 
 def notes_on_data(notebook: NotebookNode) -> list[str]:
     """How the offline data sets that a notebook names differ here from the known ones: a sentence each."""
-    code, notes = code_of(notebook), []
+    strings, notes = strings_of(notebook), []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", OtherDataWarning)
         for name, load in {"mnist-5k": load_images, "python-docs": load_corpus}.items():
-            notes += [load(name).note] if f'"{name}"' in code else []
+            notes += [load(name).note] if name in strings else []
     return [note for note in notes if note]
 
 

@@ -153,11 +153,14 @@ def checksum_of_words(documents: Sequence[dict[str, str]]) -> str:
     return hashlib.sha256(json.dumps(words).encode()).hexdigest()
 
 
+PROGRAM = Path(__file__).with_name("docstrings.py")
+
+
 def _installed() -> str:
-    """Versions and checksums of the packages' files, as pip noted them."""
+    """What is read, and by what: versions and checksums of the packages' files, as pip noted them, and the program."""
     files = (metadata.distribution(name).read_text("RECORD") or "" for name in DISTRIBUTIONS)
     versions = (metadata.version(name) for name in DISTRIBUTIONS)
-    return " ".join([platform.python_version(), *versions, *files])
+    return " ".join([platform.python_version(), PROGRAM.read_text(encoding="utf-8"), *versions, *files])
 
 
 def _read_python_docs() -> dict[str, np.ndarray]:
@@ -172,14 +175,16 @@ def read_installed() -> list[dict[str, str]]:
 
 def _docstrings() -> list[tuple[str, str, str]]:
     """What `docstrings.py` finds, in an interpreter of its own."""
-    program = str(Path(__file__).with_name("docstrings.py"))
     done = subprocess.run(
-        [sys.executable, "-P", "-X", "utf8", program], env=plain_environment(), capture_output=True, encoding="utf-8"
+        [sys.executable, "-P", "-X", "utf8", str(PROGRAM)],
+        env=plain_environment(),
+        capture_output=True,
+        encoding="utf-8",
     )
     if done.returncode:
         raise DataError(
             f"python-docs: the documentation of the installed packages could not be read. Does "
-            f"`{sys.executable} {program}` run? It ended with: {done.stderr[-500:].strip() or done.returncode}"
+            f"`{sys.executable} {PROGRAM}` run? It ended with: {done.stderr[-500:].strip() or done.returncode}"
         )
     return json.loads(done.stdout)
 

@@ -36,7 +36,7 @@ MODULES = {
 def docstrings(modules: Mapping[str, str] = MODULES) -> Iterator[tuple[str, str, str]]:
     """Of what is public, callable and documented by its own package. A name that warns, as deprecated, is left out.
 
-    So are NumPy's scalar types, which have other names, and a line about the platform, on every platform.
+    So are NumPy's scalar types, whose names and documentation differ from platform to platform.
     """
     seen: set[int] = set()
     with warnings.catch_warnings():
