@@ -51,6 +51,7 @@ check: $(INSTALLED_DEV) ## the fast part of it: ruff, unit tests, stored outputs
 lint: $(INSTALLED_DEV)
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
+	$(PY) -m mypy
 
 fresh: $(INSTALLED_DEV) ## are stored notebooks and rows of the ledger as old as their code and data?
 	@status=0; $(EMPTY_CACHE) $(PY) -m tools.notebooks check || status=1; \
@@ -132,5 +133,5 @@ links: $(INSTALLED_DEV) ## put the repository's name into the README's Binder li
 	$(PY) -m tools.links $(REPO)
 
 clean: ## remove .venv and caches
-	rm -rf $(VENV) build *.egg-info .pytest_cache .ruff_cache .hypothesis tests/browser/screenshots
+	rm -rf $(VENV) build *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis .coverage tests/browser/screenshots
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

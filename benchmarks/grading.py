@@ -38,7 +38,8 @@ import torch
 
 from course_grading.batch import fingerprint, tests_of
 from course_grading.course import Course
-from course_grading.execution import Job, Kernel, execute
+from course_grading.execution import Job, execute
+from course_grading.kernel import Kernel
 from course_grading.recording import judge, record
 from course_grading.release import hints_of, release
 from course_grading.sandbox import Limits, SandboxUnavailable, preflight
@@ -141,10 +142,10 @@ def split(course: Course, chapter: str, n: int, sandbox: bool) -> dict[str, floa
         times = [time.perf_counter()]
         clean = sanitise(course, submission)
         times.append(time.perf_counter())
-        execution = execute(Job(submission.student, chapter, clean.notebook, clean.graded, limits, unsafe))
+        execution = execute(Job(clean.notebook, clean.graded, limits, unsafe))
         times.append(time.perf_counter())
-        mark = fingerprint(course, submission, tests)
-        result = judge(course, submission, clean, execution, fingerprint=mark, hints=hints, unsafe=unsafe)
+        mark = fingerprint(submission, tests)
+        result = judge(submission, clean, execution, fingerprint=mark, hints=hints, unsafe=unsafe)
         record(course, submission, result, execution.notebook)
         times.append(time.perf_counter())
         with Kernel(limits, unsafe=unsafe):

@@ -4,69 +4,87 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 
-from .batch import grade
-from .course import Course, CourseError, printable
-from .feedback import feedback
-from .recording import GRADED, INFRASTRUCTURE
-from .release import release
-from .report import report
-from .sandbox import Limits
+from course_grading.batch import Summary, grade
+from course_grading.course import Course, CourseError
+from course_grading.feedback import feedback
+from course_grading.files import printable
+from course_grading.outcomes import GRADED, INFRASTRUCTURE
+from course_grading.release import release
+from course_grading.report import report
+from course_grading.sandbox import Limits
+
+LIMITS = ("cell_seconds", "submission_seconds")  # the limits with an option
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m course_grading", description=__doc__.splitlines()[0])
+def make_parser() -> argparse.ArgumentParser:
+    """Make the parser of the command line."""
+    parser = argparse.ArgumentParser(prog="python -m course_grading", description=str(__doc__).splitlines()[0])
     commands = parser.add_subparsers(dest="command", required=True)
 
-    def add(name: str, text: str) -> argparse.ArgumentParser:
+    def add(name: str, run: Callable[[Course, list[str], argparse.Namespace], int], text: str) -> Callable:
         command = commands.add_parser(name, help=text, description=text)
-        command.add_argument("chapters", nargs="*", metavar="chapter", help="1, 01 or 01_pca; none given: all released")
+        command.set_defaults(run=run)
+        command.add_argument("chapters", nargs="*", metavar="chapter", help="1, 01 or 01_pca; default: all released")
         command.add_argument(
             "--course", default="exercises", metavar="FOLDER", help="course directory (default: exercises)"
         )
-        return command
+        return command.add_argument
 
-    add("release", "make the students' versions, and try them")
-    command = add("grade", "grade what is not graded yet: after an interruption, a new submission, a changed test, too")
-    command.add_argument("--workers", type=int, default=2, metavar="N", help="submissions at once (default: 2)")
-    command.add_argument("--executor", metavar="dask://HOST:PORT", help="run the submissions on a Dask cluster")
-    command.add_argument(
-        "--unsafe", action="store_true", help="without the sandbox: for code that you trust as your own"
+    add("release", _release, "make the students' versions, and try them")
+    option = add(
+        "grade", _grade, "grade what is not graded yet: after an interruption, a new submission, a changed test"
     )
-    command.add_argument("--regrade", action="store_true", help="also what is graded already")
-    command.add_argument("--students", nargs="+", metavar="ID", help="only these")
-    command.add_argument("--cell-seconds", type=float, metavar="S", help="limit of a cell (default: 30)")
-    command.add_argument("--submission-seconds", type=float, metavar="S", help="limit of a submission (default: 180)")
-    command = add("feedback", "write the pages that the students get")
-    command.add_argument("--flagged", action="store_true", help="also for flagged submissions: you have looked at them")
-    command = add("report", "write report/grades.csv, report/tasks.csv and report/index.html")
-    command.add_argument(
-        "--names", action="store_true", help="with names, where the gradebook knows them; default: ids only"
-    )
+    option("--workers", type=int, default=2, metavar="N", help="submissions at once (default: 2)")
+    option("--executor", metavar="dask://HOST:PORT", help="run the submissions on a Dask cluster")
+    option("--unsafe", action="store_true", help="without the sandbox: for code that you trust as your own")
+    option("--regrade", action="store_true", help="also what is graded already")
+    option("--students", nargs="+", metavar="ID", help="only these")
+    option("--cell-seconds", type=float, metavar="S", help="limit of a cell (default: 30)")
+    option("--submission-seconds", type=float, metavar="S", help="limit of a submission (default: 180)")
+    option = add("feedback", _feedback, "write the pages that the students receive")
+    option("--flagged", action="store_true", help="also for flagged submissions: you have looked at them")
+    option = add("report", _report, "write report/grades.csv, report/tasks.csv and report/index.html")
+    option("--names", action="store_true", help="with names, if the gradebook knows them; default: ids only")
     return parser
 
 
+def _release(course: Course, chapters: list[str], options: argparse.Namespace) -> int:
+    for chapter in chapters:
+        print(f"released {release(course, chapter)}")
+    return 0
+
+
 def _grade(course: Course, chapters: list[str], options: argparse.Namespace) -> int:
-    changed = {name: value for name in ("cell_seconds", "submission_seconds")
-               if (value := getattr(options, name)) is not None}  # fmt: skip
+    changed = {name: value for name in LIMITS if (value := getattr(options, name)) is not None}
     if options.workers < 1 or any(value <= 0 for value in changed.values()):
-        raise CourseError("--workers and the limits in seconds are larger than 0")
+        raise CourseError("--workers and the limits in seconds must be larger than 0")
     if options.unsafe:
         print("UNSAFE: submissions run without a sandbox. They can read and change everything that you can.")
+    _print_what_is_left_out(course, chapters, options)
+    names = ("workers", "executor", "unsafe", "regrade", "students")
+    summary = grade(
+        course, chapters, limits=replace(Limits(), **changed), **{name: getattr(options, name) for name in names}
+    )
+    if summary.results or summary.n_before:
+        _print_summary(summary)
+    else:
+        place = course.root / "submitted" / "STUDENT" / chapters[0] / f"{chapters[0]}.ipynb"
+        print(f"Nothing was handed in. A submission goes to {place}")
+    return 1 if summary.states[INFRASTRUCTURE] else 0
+
+
+def _print_what_is_left_out(course: Course, chapters: list[str], options: argparse.Namespace) -> None:
     for submission in course.submissions([name for name in course.known_chapters if name not in chapters]):
         if not options.chapters:
             print(f"not graded: {submission} is not released")
-    for place in course.overlooked():
-        print(f"overlooked: {place} is no submitted/STUDENT/CHAPTER; there are {', '.join(course.known_chapters)}")
-    options_of_grade = {
-        name: getattr(options, name) for name in ("workers", "executor", "unsafe", "regrade", "students")
-    }
-    summary = grade(course, chapters, limits=replace(Limits(), **changed), **options_of_grade)
-    if not summary.results and not summary.n_before:
-        place = course.root / "submitted" / "STUDENT" / chapters[0] / f"{chapters[0]}.ipynb"
-        print(f"Nothing is handed in: {place} is where a submission goes.")
-        return 0
+    for entry in course.unrecognised_entries():
+        print(f"ignored: {entry} is not submitted/STUDENT/CHAPTER. Chapters: {', '.join(course.known_chapters)}")
+
+
+def _print_summary(summary: Summary) -> None:
     print(f"{len(summary.results)} graded now, {summary.n_before} were graded already.")
     for state, n in summary.states.most_common():
         print(f"  {n:4d} {state}")
@@ -74,35 +92,46 @@ def _grade(course: Course, chapters: list[str], options: argparse.Namespace) -> 
         if result.state != GRADED:
             print(f"  {printable(result.student)} {result.chapter}: {result.state} ({result.reason})")
     if summary.changes:
-        print("Changed against the grading before:", *summary.changes, sep="\n  ")
-    return 1 if summary.states[INFRASTRUCTURE] else 0
+        print("Changed since the last grading:", *summary.changes, sep="\n  ")
+
+
+def _feedback(course: Course, chapters: list[str], options: argparse.Namespace) -> int:
+    n_written, held_back = feedback(course, chapters, flagged=options.flagged)
+    print(f"{n_written} pages in {course.root / 'feedback'}", *(f"  held back: {line}" for line in held_back), sep="\n")
+    return 0
+
+
+def _report(course: Course, chapters: list[str], options: argparse.Namespace) -> int:
+    print(*report(course, chapters, names=options.names), sep="\n")
+    return 0
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a command; the exit status: 0, 1 if something was not graded through a fault of ours, 2 for a wrong call."""
-    options = _parser().parse_args(arguments)
+    """Run a command.
+
+    Parameters
+    ----------
+    arguments
+        The words of the command line; None: those of this process.
+
+    Returns
+    -------
+    int
+        The exit status: 0; 1 if something was not graded through a fault of ours; 2 for a wrong call; 130 if it was
+        interrupted.
+    """
+    options = make_parser().parse_args(arguments)
     try:
         course = Course(options.course)
         is_all = options.command != "release" and not options.chapters
         chapters = course.released_chapters() if is_all else course.chapters(options.chapters)
-        if options.command == "release":
-            for chapter in chapters:
-                print(f"released {release(course, chapter)}")
-        elif options.command == "grade":
-            return _grade(course, chapters, options)
-        elif options.command == "feedback":
-            n_written, held_back = feedback(course, chapters, flagged=options.flagged)
-            print(f"{n_written} pages in {course.root / 'feedback'}")
-            print(*(f"  held back: {line}" for line in held_back), sep="\n", end="\n" if held_back else "")
-        else:
-            print(*report(course, chapters, names=options.names), sep="\n")
+        return options.run(course, chapters, options)
     except CourseError as error:
         print(error, file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("\nInterrupted. What is graded stays graded; the same command goes on from here.", file=sys.stderr)
+        print("\nInterrupted. What is graded stays graded; the same command continues from here.", file=sys.stderr)
         return 130
-    return 0
 
 
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
-"""The course directory: where everything lies, in nbgrader's own layout, so that nbgrader's other tools go on working.
+"""The course directory: where each file is, in nbgrader's own layout, so that nbgrader's other tools still work.
 
 exercises/
-    nbgrader_config.py   read by nbgrader and by us
+    nbgrader_config.py   read by nbgrader and by this package
     source/CHAPTER/      the instructor's version
-    release/CHAPTER/     the students' version, made of it
+    release/CHAPTER/     the students' version, made from it
     submitted/STUDENT/CHAPTER/CHAPTER.ipynb
     autograded/…         executed submissions, for the formgrader
-    feedback/…           what a student gets
+    feedback/…           what a student receives
     results/CHAPTER/STUDENT.json   how each submission ended: the journal of `grade`
     report/              grades.csv, tasks.csv, index.html
     gradebook.db
@@ -15,10 +15,8 @@ exercises/
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 import os
-import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -29,19 +27,20 @@ from typing import TypeVar
 
 import nbformat
 import nbgrader
-from nbformat import NotebookNode
 from nbgrader.api import Assignment, Gradebook, MissingEntry
 from nbgrader.coursedir import CourseDirectory
 from sqlalchemy.exc import OperationalError
 from traitlets.config import Config
 from traitlets.config.loader import PyFileConfigLoader
 
+from course_grading.cells import grade_id
+from course_grading.files import is_student_id, printable
 from course_utils.settings import search_path
 
 T = TypeVar("T")
-STUDENT = re.compile(r"\w[\w.@+-]*")  # what a folder of submitted/ may be called
+VERSION = f"course 1, nbgrader {nbgrader.__version__}"
 
-log = logging.getLogger("course_grading")  # nbgrader's own chatter, too; silent unless somebody listens
+log = logging.getLogger("course_grading")  # nbgrader's messages, too; silent unless a handler is added
 log.addHandler(logging.NullHandler())
 log.propagate = False
 
@@ -52,7 +51,17 @@ class CourseError(ValueError):
 
 @dataclass(frozen=True)
 class Submission:
-    """One student's folder for one chapter."""
+    """One student's folder for one chapter.
+
+    Parameters
+    ----------
+    student
+        The student's id: the name of the folder below `submitted/`.
+    chapter
+        The name of the exercise.
+    folder
+        Where the files are.
+    """
 
     student: str
     chapter: str
@@ -60,7 +69,7 @@ class Submission:
 
     @property
     def path(self) -> Path:
-        """Where the notebook must lie."""
+        """Where the notebook must be."""
         return self.folder / f"{self.chapter}.ipynb"
 
     def __str__(self) -> str:
@@ -70,18 +79,22 @@ class Submission:
 class Course:
     """A course directory.
 
-    Args:
-        root: the folder with `source/` in it.
+    Parameters
+    ----------
+    root
+        The folder that contains `source/`.
 
-    Raises:
-        CourseError: there is no such folder, or no exercise in it.
+    Raises
+    ------
+    CourseError
+        There is no such folder, or no exercise in it.
     """
 
     def __init__(self, root: str | Path) -> None:
         self.root = Path(root).absolute()
         if not self.known_chapters:
-            raise CourseError(f"{self.root} has no source/CHAPTER/CHAPTER.ipynb: name the course by --course FOLDER")
-        # nbgrader asks alembic, by its name, for the version of a new gradebook
+            raise CourseError(f"{self.root} has no source/CHAPTER/CHAPTER.ipynb: give the folder with --course FOLDER")
+        # nbgrader calls the program alembic, by its name, for the version of a new gradebook
         os.environ["PATH"] = search_path()
 
     # ------------------------------------------------------------------------------------------------------- chapters
@@ -91,58 +104,74 @@ class Course:
         """The names of all exercises, sorted."""
         return sorted(path.stem for path in self.root.glob("source/*/*.ipynb") if path.stem == path.parent.name)
 
-    def chapters(self, names: list[str] | None = None) -> list[str]:
-        """The chapters that are meant: "1", "01" and "01_pca" are the same; none given means all."""
-        chosen = []
-        for name in names or self.known_chapters:
-            number = f"{int(name):02d}_" if name.isdecimal() else None
-            fits = [known for known in self.known_chapters if known == name or (number and known.startswith(number))]
-            if len(fits) != 1:
-                raise CourseError(f"There is no exercise {name!r}; there are {', '.join(self.known_chapters)}")
-            chosen += fits
-        return list(dict.fromkeys(chosen))
+    def chapters(self, names: list[str]) -> list[str]:
+        """Return the full names of some chapters, each once.
+
+        Parameters
+        ----------
+        names
+            "1", "01" and "01_pca" mean the same chapter; an empty list means all chapters.
+
+        Raises
+        ------
+        CourseError
+            There is no such chapter.
+        """
+        return list(dict.fromkeys(self._chapter(name) for name in names or self.known_chapters))
+
+    def _chapter(self, name: str) -> str:
+        number = f"{int(name):02d}_" if name.isdecimal() else None
+        fits = [known for known in self.known_chapters if known == name or (number and known.startswith(number))]
+        if len(fits) != 1:
+            raise CourseError(f"There is no exercise {name!r}. There are: {', '.join(self.known_chapters)}")
+        return fits[0]
+
+    def released_chapters(self) -> list[str]:
+        """Return the chapters that were released; all chapters if none was."""
+        with self.gradebook() as gradebook:
+            names = {assignment.name for assignment in gradebook.assignments}
+        return [chapter for chapter in self.known_chapters if chapter in names] or self.known_chapters
 
     def source(self, chapter: str) -> Path:
-        """The instructor's version of a chapter."""
+        """Return the path of the instructor's version of a chapter."""
         return self.root / "source" / chapter / f"{chapter}.ipynb"
 
     def release(self, chapter: str) -> Path:
-        """The students' version of a chapter."""
+        """Return the path of the students' version of a chapter."""
         return self.root / "release" / chapter / f"{chapter}.ipynb"
 
     def released_cells(self, chapter: str) -> dict[str, str]:
-        """The cells that nbgrader knows, as the students got them, from top to bottom: name → text."""
+        """Return the cells with a name of the students' version, from top to bottom: name → text."""
         cells = nbformat.read(self.release(chapter), as_version=4).cells
-        return {name(cell): cell.source for cell in cells if name(cell)}
+        return {name: cell.source for cell in cells if (name := grade_id(cell))}
 
     # --------------------------------------------------------------------------------------------------- submissions
 
     def submissions(self, chapters: list[str]) -> list[Submission]:
-        """What was handed in for these chapters, by student. A file that is not a folder is none."""
+        """Return what was handed in for these chapters, by student. Only folders count."""
         folders = sorted(folder for folder in self.root.glob("submitted/*/*") if folder.is_dir())
         return [Submission(f.parent.name, f.name, f) for f in folders if f.name in chapters and _is_visible(f.parent)]
 
-    def overlooked(self) -> list[str]:
-        """What lies in `submitted/` and is no submission: files without a folder, folders of no chapter."""
-        places = [place for place in self.root.glob("submitted/*/*") if _is_visible(place)]
-        lost = [place for place in places if not place.is_dir() or place.name not in self.known_chapters]
-        lost += [
-            place for place in self.root.glob("submitted/*") if not place.is_dir() and not place.name.startswith(".")
-        ]
-        return sorted(printable(str(place.relative_to(self.root))) for place in lost)
+    def unrecognised_entries(self) -> list[str]:
+        """Return what is in `submitted/` but is not a submission: files, and folders of no chapter."""
+        entries = [entry for entry in self.root.glob("submitted/*/*") if _is_visible(entry)]
+        found = [entry for entry in entries if not entry.is_dir() or entry.name not in self.known_chapters]
+        top = self.root.glob("submitted/*")
+        found += [entry for entry in top if not entry.is_dir() and not entry.name.startswith(".")]
+        return sorted(printable(str(entry.relative_to(self.root))) for entry in found)
 
     def autograded(self, submission: Submission) -> Path:
-        """The executed notebook that the formgrader shows."""
+        """Return the path of the executed notebook that the formgrader shows."""
         return self.root / "autograded" / submission.student / submission.chapter / f"{submission.chapter}.ipynb"
 
     def feedback(self, submission: Submission) -> Path:
-        """The page that the student gets."""
+        """Return the path of the page that the student receives."""
         return self.root / "feedback" / submission.student / submission.chapter / f"{submission.chapter}.html"
 
     def result(self, submission: Submission) -> Path:
-        """The journal's entry of a submission."""
+        """Return the path of a submission's entry in the journal."""
         name = submission.student
-        if not is_student(name):  # it may be too long for a file's name, or no text
+        if not is_student_id(name):  # it may be too long for the name of a file, or not a text
             name = "=" + hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()[:16]
         return self.root / "results" / submission.chapter / f"{name}.json"
 
@@ -150,7 +179,7 @@ class Course:
 
     @cached_property
     def config(self) -> Config:
-        """nbgrader_config.py of the course directory, with this directory as the root."""
+        """The settings in nbgrader_config.py of the course directory, with this directory as the root."""
         config = Config()
         if (self.root / "nbgrader_config.py").exists():
             config.merge(PyFileConfigLoader("nbgrader_config.py", path=str(self.root)).load_config())
@@ -159,12 +188,12 @@ class Course:
 
     @property
     def db_url(self) -> str:
-        """The gradebook. A minute's patience where another program writes into it; SQLite's own is five seconds."""
+        """The address of the gradebook. It waits a minute for another program's lock; SQLite's default is 5 s."""
         default = f"sqlite:///{self.root / 'gradebook.db'}?timeout=60"
         return str(self.config.CourseDirectory.get("db_url", default))
 
     def course_directory(self, **changed: str) -> CourseDirectory:
-        """nbgrader's idea of this course, for its converters."""
+        """Return nbgrader's own object for this course, with some of its traits changed."""
         config = Config(self.config)
         config.CourseDirectory.db_url = self.db_url
         for name, value in changed.items():
@@ -173,27 +202,30 @@ class Course:
 
     @contextmanager
     def gradebook(self) -> Iterator[Gradebook]:
-        """nbgrader's gradebook, open."""
+        """Open nbgrader's gradebook; close it at the end."""
         with Gradebook(self.db_url, self.config.CourseDirectory.get("course_id", "")) as gradebook:
             yield gradebook
 
     def resources(self, chapter: str, student: str = "") -> dict:
-        """What nbgrader's preprocessors want to know of a notebook."""
+        """Return the `resources` that nbgrader's preprocessors expect for a notebook."""
         names = {"student": student, "assignment": chapter, "notebook": chapter, "db_url": self.db_url}
         files = {"unique_key": chapter, "output_files_dir": f"{chapter}_files"}
         return {"nbgrader": names, "metadata": {"name": chapter}, **files}
 
-    def released_chapters(self) -> list[str]:
-        """The chapters that were released, which is what all of a class's chapters means; all, if none was."""
-        with self.gradebook() as gradebook:
-            names = {assignment.name for assignment in gradebook.assignments}
-        return [chapter for chapter in self.known_chapters if chapter in names] or self.known_chapters
-
     def released(self, gradebook: Gradebook, chapter: str) -> Assignment:
-        """The chapter in the gradebook.
+        """Return a chapter from the gradebook.
 
-        Raises:
-            CourseError: it was never released.
+        Parameters
+        ----------
+        gradebook
+            The open gradebook.
+        chapter
+            The full name of the chapter.
+
+        Raises
+        ------
+        CourseError
+            The chapter was never released.
         """
         try:
             assignment = gradebook.find_assignment(chapter)
@@ -204,62 +236,25 @@ class Course:
         return assignment
 
 
-def is_student(name: str) -> bool:
-    """Whether a folder's name can be a student's id."""
-    return bool(STUDENT.fullmatch(name)) and len(name) <= 100
+def _is_visible(entry: Path) -> bool:
+    return not entry.name.startswith(".") and not entry.parent.name.startswith(".")
 
 
-def printable(text: str) -> str:
-    """A text from outside without what a terminal would obey and no file could hold."""
-    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)
+def retry_while_locked(action: Callable[[], T], *, tries: int = 3) -> T:
+    """Use the gradebook, and try again if another program has locked it for longer than a connection waits.
 
-
-def name(cell: NotebookNode) -> str | None:
-    """What nbgrader calls a cell; None for a cell that it does not know."""
-    marks = cell.metadata.get("nbgrader")
-    found = marks.get("grade_id") if isinstance(marks, dict) else None
-    return found if isinstance(found, str) else None
-
-
-def is_plain(path: Path, *, most: int) -> bool:
-    """Whether it is an ordinary file of at most so many bytes: neither a link, which would be followed, nor a device,
-    which would never end, nor something that fills the memory."""
-    try:
-        return path.is_file() and not path.is_symlink() and path.stat().st_size <= most
-    except OSError:
-        return False
-
-
-def _is_visible(folder: Path) -> bool:
-    return not folder.name.startswith(".") and not folder.parent.name.startswith(".")
-
-
-def patiently(action: Callable[[], T], *, tries: int = 3) -> T:
-    """Do something with the gradebook; again, when it was locked by another program for more than its patience."""
-    for left in reversed(range(tries)):
+    Parameters
+    ----------
+    action
+        What to do; it is called again from the start.
+    tries
+        How often to call it, at least 1. The error of the last call is raised.
+    """
+    for _ in range(tries - 1):
         try:
             return action()
         except OperationalError as error:
-            if "locked" not in str(error) or not left:
+            if "locked" not in str(error):
                 raise
             time.sleep(1)
-    raise AssertionError("unreachable")
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file so that it is there as a whole or not at all, whenever the machine stops."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_text(text, encoding="utf-8")
-    draft.replace(path)
-
-
-def read_json(path: Path) -> dict | None:
-    """The content of a JSON file; None where there is none, or none that can be read."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-
-
-VERSION = f"course 1, nbgrader {nbgrader.__version__}"
+    return action()

@@ -1,6 +1,6 @@
-"""What a student gets: their answers, the marks, a hint for each failed task, the instructor's comments. Nothing else.
+"""What a student receives: the answers, the marks, a hint for each failed task, the instructor's comments.
 
-The hidden tests are taken out, and so is everything that the student's code printed while it could read them.
+The hidden tests are taken out, and everything that the student's code printed while it could read them.
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ from nbgrader.server_extensions.formgrader import handlers
 from tqdm.auto import tqdm
 from traitlets.config import Config
 
+from course_grading.cells import grade_id, is_locked
+from course_grading.course import Course, Submission, log
+from course_grading.files import is_student_id, printable, write_atomically
+from course_grading.markdown import SanitizeOutputs, markdown2html
+from course_grading.outcomes import INFRASTRUCTURE, PASSED, REJECTED
+from course_grading.recording import Result, read_result, submitted_notebook
 from course_utils.settings import settings
-
-from .course import Course, Submission, is_student, log, name, printable, write_whole
-from .execution import PASSED
-from .markdown import SanitizeOutputs, markdown2html
-from .recording import INFRASTRUCTURE, REJECTED, Result, read_result, submitted_notebook
 
 # a written answer is the student's own markdown: neither its HTML nor its scripts reach a browser
 SANITIZED = {"sanitize_html": True, "filters": {"markdown2html": markdown2html}}
@@ -32,43 +33,84 @@ REJECTION = """<!DOCTYPE html>
 """
 
 
-def for_the_student(notebook: NotebookNode, released: NotebookNode, result: Result, *, n_open: int = 0) -> NotebookNode:
-    """An executed submission without hidden tests and without outputs; in their place what each task came to.
+def for_the_student(
+    notebook: NotebookNode, released: dict[str, str], result: Result, *, n_open: int = 0
+) -> NotebookNode:
+    """Take hidden tests and outputs out of an executed submission, and put in how each task ended.
 
-    Args:
-        n_open: answers that wait for a mark by hand; the page says so, as its score is without them.
+    Parameters
+    ----------
+    notebook
+        The executed submission; it is changed.
+    released
+        The cells as they were given out: name → text.
+    result
+        How the submission ended.
+    n_open
+        How many answers wait for a mark by hand; the page says so, as its score is without them.
+
+    Returns
+    -------
+    NotebookNode
+        The notebook.
     """
-    sources = {name(cell): cell.source for cell in released.cells if name(cell)}
-    for cell in notebook.cells:
-        if cell.cell_type != "code":
-            continue
-        task, is_locked = name(cell), cell.metadata.get("nbgrader", {}).get("locked")
+    for cell in (cell for cell in notebook.cells if cell.cell_type == "code"):
+        task = grade_id(cell)
         cell.outputs, cell.execution_count = [], None
-        if is_locked:  # as given out: the tests are not in it
-            cell.source = sources.get(task, "")
+        if is_locked(cell):  # as given out: without the tests
+            cell.source = released.get(task or "", "")
         if task in result.cells:
-            text = "Passed." if result.cells[task] == PASSED else result.hints.get(task, _remark(result.cells[task]))
-            cell.outputs = [nbformat.v4.new_output("stream", name="stdout", text=text)]
+            cell.outputs = [nbformat.v4.new_output("stream", name="stdout", text=_remark(result, task))]
     if n_open:
-        verb = "answer is" if n_open == 1 else "answers are"
-        text = f"**{n_open} {verb} not marked yet: the score above is without {'it' if n_open == 1 else 'them'}.**"
-        notebook.cells.insert(0, nbformat.v4.new_markdown_cell(text))
+        notebook.cells.insert(0, nbformat.v4.new_markdown_cell(_open_marks(n_open)))
     return notebook
 
 
-def _remark(ending: str) -> str:
-    return f"This test did not come to an end ({ending}). Does your answer finish, alone, in a few seconds?"
+def _remark(result: Result, task: str) -> str:
+    ending = result.cells[task]
+    unfinished = f"This test did not finish ({ending}). Does your answer alone run in a few seconds?"
+    return "Passed." if ending == PASSED else result.hints.get(task, unfinished)
 
 
-def feedback_page(course: Course, submission: Submission, result: Result) -> str:
-    """The page as HTML."""
+def _open_marks(n: int) -> str:
+    what, score = ("answer is", "it") if n == 1 else ("answers are", "them")
+    return f"**{n} {what} not marked yet: the score above is without {score}.**"
+
+
+def feedback_page(course: Course, exporter: HTMLExporter, submission: Submission, result: Result) -> str:
+    """Make the page that a student receives.
+
+    Parameters
+    ----------
+    course
+        The course directory.
+    exporter
+        Makes HTML of a notebook.
+    submission
+        The submission, graded.
+    result
+        How it ended.
+
+    Returns
+    -------
+    str
+        The page as HTML.
+    """
     if result.state == REJECTED:
         return REJECTION.format(chapter=html.escape(submission.chapter), reason=html.escape(result.reason))
     notebook = nbformat.read(course.autograded(submission), as_version=4)
-    released = nbformat.read(course.release(submission.chapter), as_version=4)
+    with course.gradebook() as gradebook:
+        n_open = sum(mark.needs_manual_grade for mark in submitted_notebook(gradebook, submission).grades)
+    cleaned = for_the_student(notebook, course.released_cells(submission.chapter), result, n_open=n_open)
+    resources = course.resources(submission.chapter, submission.student)
+    page, _ = exporter.from_notebook_node(cleaned, resources)
+    return page
+
+
+def _exporter(course: Course) -> HTMLExporter:
+    """nbconvert's exporter with nbgrader's template and its style sheet."""
     config = Config(course.config)
     config.HTMLExporter.update(SANITIZED | {"template_name": "feedback"})
-    # the page's frame comes from nbgrader, and so does its style sheet
     static = Path(handlers.static_path) / "node_modules" / "bootstrap" / "dist" / "css"
     config.HTMLExporter.extra_template_basedirs = [handlers.template_path]
     config.HTMLExporter.extra_template_paths = [str(static)]
@@ -76,37 +118,53 @@ def feedback_page(course: Course, submission: Submission, result: Result) -> str
     for step in (GetGrades, SanitizeOutputs, CSSHTMLHeaderPreprocessor):
         exporter.register_preprocessor(step, enabled=True)
     exporter.log = log
-    with course.gradebook() as gradebook:
-        n_open = sum(mark.needs_manual_grade for mark in submitted_notebook(gradebook, submission).grades)
-    cleaned = for_the_student(notebook, released, result, n_open=n_open)
-    page, _ = exporter.from_notebook_node(cleaned, course.resources(submission.chapter, submission.student))
-    return page
+    return exporter
 
 
 def feedback(course: Course, chapters: list[str], *, flagged: bool = False) -> tuple[int, list[str]]:
-    """Write the pages: (how many, whose were held back and why).
+    """Write the pages that the students receive.
 
-    Args:
-        flagged: also for submissions that a person should look at first.
+    Parameters
+    ----------
+    course
+        The course directory.
+    chapters
+        The full names of the chapters.
+    flagged
+        Write them also for submissions that a person should look at first.
+
+    Returns
+    -------
+    tuple[int, list[str]]
+        How many pages were written; which were held back and why, a line each.
     """
-    n_written, held_back = 0, []
-    for submission in tqdm(course.submissions(chapters), desc="feedback", unit="page", disable=settings().quiet):
-        result = read_result(course, submission)
-        if not is_student(submission.student):
-            held_back.append(f"{submission}: no student id")
-            continue
-        if result is None or result.state == INFRASTRUCTURE:
-            held_back.append(f"{submission}: not graded yet")
-        elif result.flags and not flagged:
-            held_back.append(f"{submission}: flagged ({'; '.join(result.flags)})")
-        else:
-            try:
-                write_whole(course.feedback(submission), feedback_page(course, submission, result))
-            except Exception as error:  # one page that cannot be made must not cost the others theirs
-                why = printable(f"{type(error).__name__}: {error}")[:200]
-                held_back.append(f"{submission}: its page cannot be made ({why})")
-            else:
-                n_written += 1
-                continue
-        course.feedback(submission).unlink(missing_ok=True)  # an earlier version's page would be taken for this one's
-    return n_written, held_back
+    held_back, exporter = [], _exporter(course)
+    submissions = course.submissions(chapters)
+    for submission in tqdm(submissions, desc="feedback", unit="page", disable=settings().quiet):
+        if reason := _why_held_back(course, exporter, submission, flagged=flagged):
+            held_back.append(f"{submission}: {reason}")
+    return len(submissions) - len(held_back), held_back
+
+
+def _why_held_back(course: Course, exporter: HTMLExporter, submission: Submission, *, flagged: bool) -> str:
+    """Write the page of a submission; the reason if there is none."""
+    if not is_student_id(submission.student):
+        return "not a student id"
+    result = read_result(course, submission)
+    if result is None or result.state == INFRASTRUCTURE:
+        reason = "not graded yet"
+    elif result.flags and not flagged:
+        reason = f"flagged ({'; '.join(result.flags)})"
+    else:
+        reason = _write(course, exporter, submission, result)
+    if reason:  # the page of an earlier version would be taken for this one's
+        course.feedback(submission).unlink(missing_ok=True)
+    return reason
+
+
+def _write(course: Course, exporter: HTMLExporter, submission: Submission, result: Result) -> str:
+    try:
+        write_atomically(course.feedback(submission), feedback_page(course, exporter, submission, result))
+    except Exception as error:  # one page that fails must not cost the other students theirs
+        return f"its page cannot be made ({printable(f'{type(error).__name__}: {error}')[:200]})"
+    return ""

@@ -19,7 +19,7 @@ from nbgrader.preprocessors import NbGraderPreprocessor
 TEXT = {"br", "del", "div", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "img", "p", "pre", "s", "span", "sub", "sup"}
 TAGS = bleach.ALLOWED_TAGS | TEXT | {"table", "tbody", "td", "th", "thead", "tr"}
 PROTOCOLS = frozenset({"http", "https", "mailto", "data"})
-# bleach takes `javascript:1` for a host with a port, so the beginnings that are good are said here
+# bleach takes `javascript:1` for a host with a port, so the allowed beginnings are listed here
 LINK, PICTURE = ("http://", "https://", "mailto:", "#"), ("data:image/",)
 # what the colours of code need; a button of the formgrader has a longer class, and would be taken for one
 CLASS = re.compile(r"highlight|\w{1,3}")
@@ -36,14 +36,23 @@ def _allowed(tag: str, name: str, value: str) -> bool:
 
 
 def safe_markdown(source: str, attachments: dict | None = None) -> str:
-    """HTML of a markdown text; tags, attributes and addresses that are not on the lists are shown as text, or dropped.
+    """Render a markdown text as HTML that a browser may show.
 
-    Args:
-        attachments: a cell's pictures, as nbformat has them: name → {media type: base64 text}.
+    Parameters
+    ----------
+    source
+        The text.
+    attachments
+        The pictures of the cell, as in nbformat: name → {media type: base64 text}.
+
+    Returns
+    -------
+    str
+        The HTML; tags, attributes and addresses that are not allowed are shown as text, or dropped.
     """
     try:
         html = _rendered(source, attachments or {})
-    except InvalidNotebook:  # a picture is not there: everything else is
+    except InvalidNotebook:  # a picture is missing: show everything else
         html = _rendered(re.sub(r"attachment:[^\s)>\"']*", "missing", source), {})
     return bleach.clean(html, tags=TAGS, attributes=_allowed, protocols=PROTOCOLS)
 
@@ -55,12 +64,20 @@ def _rendered(source: str, attachments: dict) -> str:
 
 @pass_context
 def markdown2html(context: Context, source: str) -> str:
-    """The filter of this name in nbconvert's templates, with `safe_markdown` in it."""
+    """Replace the filter of this name in nbconvert's templates: it calls `safe_markdown`.
+
+    Parameters
+    ----------
+    context
+        What the template knows; `cell` has the pictures.
+    source
+        The text.
+    """
     return safe_markdown(source, context.get("cell", {}).get("attachments", {}))
 
 
 class SanitizeOutputs(SanitizeHTML):
-    """nbconvert's cleaning of outputs and raw cells; markdown has its own, above, and is not escaped twice."""
+    """nbconvert's cleaning of outputs and raw cells; markdown is cleaned by `markdown2html`, and not escaped twice."""
 
     def preprocess_cell(self, cell: NotebookNode, resources: dict, cell_index: int) -> tuple[NotebookNode, dict]:
         """Clean one cell."""
@@ -70,12 +87,14 @@ class SanitizeOutputs(SanitizeHTML):
 
 
 class Refuse(NbGraderPreprocessor):
-    """In the place of nbgrader's own autograde and generate_feedback: the first runs students' code without a sandbox,
-    the second shows the hidden tests."""
+    """A step that stops nbgrader's own autograde and generate_feedback.
+
+    The first runs students' code without a sandbox, the second shows the hidden tests.
+    """
 
     def preprocess(self, nb: NotebookNode, resources: dict) -> tuple[NotebookNode, dict]:
-        """Never."""
+        """Raise: this step is disabled in this course."""
         raise RuntimeError(
-            "In this course nbgrader's autograde, which would run submissions without a sandbox, and its feedback,"
-            " which would show hidden tests, are switched off: `python -m course_grading grade` and `feedback`"
+            "nbgrader's autograde and generate_feedback are disabled in this course: the first runs submissions without"
+            " a sandbox, the second shows hidden tests. Use `python -m course_grading grade` and `feedback`"
         )

@@ -1,6 +1,7 @@
 """The third pass: how the cells ended → marks in nbgrader's gradebook, the notebook for the formgrader, the journal.
 
-The journal's entry is written last. Whatever is killed before that is done again, with the same outcome.
+The journal's entry is written last. If grading is killed before that, the submission is graded again, with the same
+outcome.
 """
 
 from __future__ import annotations
@@ -19,19 +20,47 @@ from nbgrader.api import Gradebook, SubmittedNotebook
 from nbgrader.preprocessors import AssignLatePenalties
 from sqlalchemy.exc import SAWarning
 
-from .course import Course, Submission, is_plain, is_student, log, patiently, printable, read_json, write_whole
-from .execution import DIED, FAILED, GRADED, INFRASTRUCTURE, PASSED, TIMED_OUT, UNPROVEN, Execution
-from .sanitise import Sanitised
+from course_grading.course import Course, Submission, log, retry_while_locked
+from course_grading.execution import Execution
+from course_grading.files import is_regular_file, is_student_id, printable, read_json, write_atomically
+from course_grading.outcomes import FAILED, FLAGGED, GRADED, PASSED, UNPROVEN
+from course_grading.sanitise import Sanitised
 
-REJECTED, FLAGGED = "rejected", "flagged"
-STATES = (GRADED, TIMED_OUT, DIED, REJECTED, FLAGGED, INFRASTRUCTURE)
-MOST_STAMP = 1000  # bytes that a file with one time in it may have
+MOST_STAMP = 1000  # bytes of a file that contains one time
+TIMESTAMP = "timestamp.txt"
 
 
 @dataclass
 class Result:
-    """The journal's entry: how a submission ended. `cells` maps a machine-marked cell to how it ended, `hints` to the
-    message that a failed one leaves, `marks` to its points (None: a person must decide)."""
+    """The journal's entry: how a submission ended.
+
+    Parameters
+    ----------
+    student
+        The student's id.
+    chapter
+        The name of the exercise.
+    fingerprint
+        What the result depends on, in short.
+    state
+        One of `outcomes.STATES`.
+    reason
+        Why it is not GRADED, in words.
+    cells
+        For each cell that the machine marks how it ended.
+    hints
+        For a failed cell the message to the student.
+    marks
+        For each cell that the machine marks its points; None: a person must decide.
+    notes
+        What was put back.
+    flags
+        What a person should look at.
+    seconds
+        How long it took.
+    unsafe
+        Whether it was run without the sandbox.
+    """
 
     student: str
     chapter: str
@@ -48,7 +77,7 @@ class Result:
 
 
 def read_result(course: Course, submission: Submission) -> Result | None:
-    """The journal's entry; None where there is none (or one that cannot be read: then it is graded again)."""
+    """Read a submission's entry in the journal; None if there is none that can be read: then it is graded again."""
     content = read_json(course.result(submission))
     try:
         return Result(**content) if content else None
@@ -56,63 +85,115 @@ def read_result(course: Course, submission: Submission) -> Result | None:
         return None
 
 
-def judge(course: Course, submission: Submission, sanitised: Sanitised, execution: Execution, *, fingerprint: str,
-          hints: dict[str, frozenset[str]], unsafe: bool) -> Result:  # fmt: skip
-    """The result of an execution. Only a text that the graded cell itself can raise is taken for a hint: what else
-    stands in an error comes from the student's side.
+def judge(
+    submission: Submission,
+    sanitised: Sanitised,
+    execution: Execution,
+    *,
+    fingerprint: str,
+    hints: dict[str, frozenset[str]],
+    unsafe: bool,
+) -> Result:
+    """Turn an execution into a result.
 
-    Args:
-        hints: for each graded cell the messages of its assertions.
+    Parameters
+    ----------
+    submission
+        Whose it is.
+    sanitised
+        What was executed; its notes and flags are taken over.
+    execution
+        How it ended.
+    fingerprint
+        Goes into the result as it is.
+    hints
+        For each graded cell the messages of its assertions. Only such a text is shown to the student: what else stands
+        in an error comes from the student's side.
+    unsafe
+        Whether it was run without the sandbox.
+
+    Returns
+    -------
+    Result
+        The entry for the journal, without marks: `record` adds them.
     """
-    result = Result(submission.student, submission.chapter, fingerprint, execution.state, execution.reason,
-                    cells=execution.cells, notes=sanitised.notes, flags=list(sanitised.flags),
-                    seconds=round(execution.seconds, 2), unsafe=unsafe)  # fmt: skip
-    for name, (kind, text) in execution.errors.items():
-        if execution.cells.get(name) == FAILED and text in hints.get(name, ()):
-            result.hints[name] = text
-        else:
-            result.hints[name] = _without_a_hint(kind)
-    result.flags += [change for change in execution.changed if change not in result.flags]
+    result = Result(
+        submission.student,
+        submission.chapter,
+        fingerprint,
+        execution.state,
+        printable(execution.reason),
+        cells=execution.cells,
+        hints=_hints(execution, hints),
+        notes=sanitised.notes,
+        flags=list(dict.fromkeys([*sanitised.flags, *execution.changed])),
+        seconds=round(execution.seconds, 2),
+        unsafe=unsafe,
+    )
     if UNPROVEN in execution.cells.values():
-        result.flags.append("its tests ended without failing and without passing: something removes assertions")
-    result.reason = printable(result.reason)
+        result.flags.append("its tests neither failed nor passed: something removes assertions")
     if result.flags and result.state == GRADED:
         result.state, result.reason = FLAGGED, "; ".join(result.flags)
     return result
+
+
+def _hints(execution: Execution, known: dict[str, frozenset[str]]) -> dict[str, str]:
+    """For each cell that raised an error what the student is told."""
+    found = {}
+    for name, (kind, text) in execution.errors.items():
+        is_hint = execution.cells.get(name) == FAILED and text in known.get(name, ())
+        found[name] = text if is_hint else _without_a_hint(kind)
+    return found
 
 
 def _without_a_hint(kind: str) -> str:
     if kind == "NotImplementedError":
         return "Not answered yet: the cell still raises NotImplementedError."
     if kind == "NameError":
-        return "The answer uses a name, or has a name, that is not there when the notebook runs from top to bottom."
-    # only Python's own: a type's name could be made of what the tests hold
+        return (
+            "NameError: a name is not defined when the notebook runs from top to bottom. Either the answer uses it, or"
+            " the answer itself has a different name."
+        )
+    # only Python's own: the name of a type could be made of what the tests contain
     known = kind if kind in vars(builtins) else "an error of its own"
     return f"The answer does not run on the test's data ({known}). Run the visible check, then try other shapes."
 
 
 def record(course: Course, submission: Submission, result: Result, notebook: str | None) -> None:
-    """Write marks, executed notebook and journal; without a notebook, earlier automatic marks are taken away.
+    """Write the marks, the executed notebook and the journal. Marks that a person gave stay as they are.
 
-    Marks that a person gave stay as they are.
+    Parameters
+    ----------
+    course
+        The course directory.
+    submission
+        Whose marks they are.
+    result
+        What goes into the journal; its `marks` are filled in.
+    notebook
+        The executed notebook, as text; None: there is none, and earlier automatic marks are removed.
     """
-    course.result(submission).unlink(missing_ok=True)  # whoever is killed now does it again
-    if is_student(submission.student):
-        patiently(lambda: _marks(course, submission, result))
+    course.result(submission).unlink(missing_ok=True)  # if we are killed now, it is graded again
+    if is_student_id(submission.student):
+        retry_while_locked(lambda: _marks(course, submission, result))
     if notebook is None:
         # an older version's outputs under today's state would mislead
         shutil.rmtree(course.autograded(submission).parent, ignore_errors=True)
     else:
-        write_whole(course.autograded(submission), notebook)
-        stamp = submission.folder / "timestamp.txt"
-        copy = course.autograded(submission).with_name("timestamp.txt")
-        copy.unlink(missing_ok=True)
-        if is_plain(stamp, most=MOST_STAMP):
-            shutil.copyfile(stamp, copy)
-        executed = nbformat.reads(notebook, as_version=4)
-        patiently(lambda: _remarks(course, submission, executed))
-        patiently(lambda: _late_penalty(course, submission, executed))
-    write_whole(course.result(submission), json.dumps(asdict(result), indent=1, ensure_ascii=False))
+        _write_notebook(course, submission, notebook)
+    write_atomically(course.result(submission), json.dumps(asdict(result), indent=1, ensure_ascii=False))
+
+
+def _write_notebook(course: Course, submission: Submission, notebook: str) -> None:
+    path = course.autograded(submission)
+    write_atomically(path, notebook)
+    copy = path.with_name(TIMESTAMP)
+    copy.unlink(missing_ok=True)
+    if is_regular_file(submission.folder / TIMESTAMP, most=MOST_STAMP):
+        shutil.copyfile(submission.folder / TIMESTAMP, copy)
+    executed = nbformat.reads(notebook, as_version=4)
+    retry_while_locked(lambda: _remarks(course, submission, executed))
+    retry_while_locked(lambda: _late_penalty(course, submission, executed))
 
 
 def _marks(course: Course, submission: Submission, result: Result) -> None:
@@ -121,33 +202,33 @@ def _marks(course: Course, submission: Submission, result: Result) -> None:
         warnings.filterwarnings("ignore", category=SAWarning)  # nbgrader adds a submission to its session late
         gradebook.update_or_create_student(submission.student)
         gradebook.update_or_create_submission(submission.chapter, submission.student).timestamp = timestamp
-        notebook = submitted_notebook(gradebook, submission)
-        result.marks = {}
-        for grade in notebook.grades:
+        grades = submitted_notebook(gradebook, submission).grades
+        for grade in grades:
             ending = result.cells.get(grade.name)
             grade.auto_score = None if ending in (None, UNPROVEN) else grade.max_score * (ending == PASSED)
             grade.needs_manual_grade = grade.auto_score is None or grade.manual_score is not None
-            if grade.cell.name in result.cells:
-                result.marks[grade.name] = grade.auto_score
+        result.marks = {grade.name: grade.auto_score for grade in grades if grade.name in result.cells}
         gradebook.db.commit()  # all marks of a submission, or none
 
 
 def _handed_in(submission: Submission) -> datetime | None:
-    """When it was handed in, as nbgrader's collecting commands write it down; None where that cannot be read."""
-    stamp = submission.folder / "timestamp.txt"
+    """When it was handed in, as nbgrader's collecting commands note it; None if that cannot be read."""
+    stamp = submission.folder / TIMESTAMP
+    if not is_regular_file(stamp, most=MOST_STAMP):
+        return None
     try:
-        return utils.parse_utc(stamp.read_text(encoding="utf-8").strip()) if is_plain(stamp, most=MOST_STAMP) else None
+        return utils.parse_utc(stamp.read_text(encoding="utf-8").strip())
     except (ValueError, OverflowError, OSError):
         return None
 
 
 def submitted_notebook(gradebook: Gradebook, submission: Submission) -> SubmittedNotebook:
-    """A submission in the gradebook."""
+    """Return a submission from the gradebook."""
     return gradebook.find_submission_notebook(submission.chapter, submission.chapter, submission.student)
 
 
 def _remarks(course: Course, submission: Submission, executed: NotebookNode) -> None:
-    """ "No response." where an answer was never touched; an empty written answer needs no reader, either."""
+    """ "No response." where an answer was never touched; an empty written answer gets 0 points."""
     with course.gradebook() as gradebook:
         for cell in filter(utils.is_solution, executed.cells):
             place = (cell.metadata.nbgrader.grade_id, submission.chapter, submission.chapter, submission.student)

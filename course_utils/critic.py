@@ -8,17 +8,25 @@ import torch
 from torch import Tensor
 
 from course_utils.corruption import shifting
+from course_utils.inference import predict_logits
 from course_utils.metrics import cross_entropy
-from course_utils.models import Classifier, predict_logits
+from course_utils.models import Classifier
+from course_utils.settings import seeded
 from course_utils.training import Trainer
 
 
 class Critic:
     """Says of an image whether it looks like one of the classes, without a human: a classifier with one class more.
 
-    The last class is "none of them". A plain classifier does not do: it was never shown anything that is no digit, and
-    is as sure of noise, or of the mean of all digits, as of a digit.
-    threshold: the least probability of being in any class at which an image is accepted.
+    The last class is "none of them". A plain classifier is not enough: it was never shown anything that is not a digit,
+    and is as sure of noise, or of the mean of all digits, as of a digit.
+
+    Parameters
+    ----------
+    classifier
+        With one class more than there are.
+    threshold
+        The least probability of being in any class at which an image is accepted.
     """
 
     def __init__(self, classifier: Classifier, threshold: float) -> None:
@@ -26,15 +34,15 @@ class Critic:
         self.n_classes = classifier.sizes[-1] - 1
 
     def accepts(self, images: Tensor) -> Tensor:
-        """Whether each of the images `(n, …)` looks like one of the classes: `(n,)` booleans."""
+        """Return whether each of the images `(n, …)` looks like one of the classes: `(n,)` booleans."""
         return self.probability(images) >= self.threshold
 
     def probability(self, images: Tensor) -> Tensor:
-        """The probability of each image to be in any of the classes, `(n,)`."""
+        """Return the probability of each image to be in any of the classes, `(n,)`."""
         return 1 - predict_logits(self.classifier, images).softmax(dim=1)[:, -1]
 
     def classes(self, images: Tensor) -> Tensor:
-        """The most probable of the classes, accepted or not: `(n,)`."""
+        """Return the most probable of the classes, accepted or not: `(n,)`."""
         return predict_logits(self.classifier, images)[:, :-1].argmax(dim=1)
 
 
@@ -42,10 +50,25 @@ def fit_critic(
     images: Tensor, labels: Tensor, *, n_classes: int = 10, share_accepted: float = 0.95, n_epochs: int = 10,
     batch_size: int = 100, seed: int = 0,
 ) -> Critic:  # fmt: skip
-    """Train a Critic on images `(n, c, h, w)` with labels `(n,)`; as many `non_examples` are its last class.
+    """Train a Critic on images and as many `non_examples`. The caller's random numbers stay as they are.
 
-    A fifth of the images is not trained on: the threshold is set so that share_accepted of those are accepted.
-    Raises ValueError for a share outside (0, 1) or fewer than 20 images.
+    Parameters
+    ----------
+    images
+        `(n, c, h, w)` in [0, 1], at least 20. A fifth of them is not trained on.
+    labels
+        `(n,)` whole numbers below n_classes.
+    n_classes
+        How many classes there are; "none of them" comes on top.
+    share_accepted
+        The threshold is set so that this share of the fifth is accepted; between 0 and 1.
+    n_epochs, batch_size, seed
+        Of the training.
+
+    Raises
+    ------
+    ValueError
+        A share outside (0, 1), or fewer than 20 images.
     """
     if not 0 < share_accepted < 1 or len(images) < 20:
         raise ValueError(f"share_accepted must be between 0 and 1, and at least 20 images be given, not "
@@ -57,8 +80,8 @@ def fit_critic(
     others = torch.cat([non_examples(x, kind, generator) for kind in NON_EXAMPLES])
     others = others[torch.randperm(len(others), generator=generator)[:n_train]]
     targets = torch.cat([labels[order[:n_train]], torch.full((len(others),), n_classes)])
-    torch.manual_seed(seed)
-    classifier = Classifier((images[0].numel(), 500, 250, n_classes + 1))
+    with seeded(seed):
+        classifier = Classifier((images[0].numel(), 500, 250, n_classes + 1))
     trainer = Trainer(
         classifier, loss=cross_entropy, supervised=True, corrupt=shifting(1), batch_size=batch_size, seed=seed
     )
@@ -73,13 +96,20 @@ NON_EXAMPLES: tuple[NonExample, ...] = ("mean of 2", "mean of 3", "mean of 6", "
 
 
 def non_examples(x: Tensor, kind: NonExample, generator: torch.Generator) -> Tensor:
-    """As many images as x, `(n, c, h, w)`, made of x's and yet none of its kind: what a bad decoder might make.
+    """Make as many images as x, of x's and yet none of its kind: what a bad decoder might make.
 
-    "mean of k": of k images, weighted at random; "halves": one half of an image and the other half of another;
-    "faded": an image at 0 to 30 % of its brightness, down to nothing at all.
+    Parameters
+    ----------
+    x
+        Images `(n, c, h, w)` in [0, 1].
+    kind
+        "mean of k": of k images, weighted at random; "halves": one half of an image and the other half of another;
+        "faded": an image at 0 to 30 % of its brightness, down to nothing at all.
+    generator
+        Draws them.
     """
     if kind == "faded":
-        return x * 0.3 * torch.rand((len(x), 1, 1, 1), generator=generator)
+        return x * 0.3 * torch.rand((len(x), 1, 1, 1), generator=generator, dtype=x.dtype)
     if kind == "halves":
         other = x[torch.randperm(len(x), generator=generator)]
         joined = other.clone()
@@ -88,7 +118,7 @@ def non_examples(x: Tensor, kind: NonExample, generator: torch.Generator) -> Ten
         joined[:n, :, : h // 2], joined[n:, :, :, : w // 2] = x[:n, :, : h // 2], x[n:, :, :, : w // 2]
         return joined
     k = int(kind.removeprefix("mean of "))
-    weights = 0.2 + torch.rand(len(x), k, generator=generator)
+    weights = 0.2 + torch.rand(len(x), k, generator=generator, dtype=x.dtype)
     weights /= weights.sum(dim=1, keepdim=True)
     mean = torch.zeros_like(x)
     for weight in weights.T:

@@ -10,7 +10,8 @@ from sklearn.mixture import GaussianMixture
 from torch import Tensor, nn
 from torch.distributions import Categorical, MixtureSameFamily, MultivariateNormal
 
-from course_utils.models import decode_all, encode_all
+from course_utils.inference import decode_all, encode_all
+from course_utils.settings import seeded
 
 BYTES_A_NUMBER = 4
 SAMPLES_AT_A_TIME = 10_000  # torch draws from every component of a mixture, in double precision, and takes one of them
@@ -21,90 +22,104 @@ SHARE_OF_FREE_MEMORY = 0.5
 
 
 class CodeDistribution:
-    """A distribution of codes, a mixture of Gaussians: one to sample new codes from, and to say where codes are dense.
+    """A distribution of codes, a mixture of Gaussians, to sample new codes from.
 
-    weights: `(k,)`; means: `(k, n_codes)`; covariances: `(k, n_codes, n_codes)`.
+    Parameters
+    ----------
+    weights
+        `(k,)`, of the Gaussians.
+    means
+        `(k, n_codes)`.
+    covariances
+        `(k, n_codes, n_codes)`.
     """
 
     def __init__(self, weights: Tensor, means: Tensor, covariances: Tensor) -> None:
         factors = torch.linalg.cholesky(covariances.double())
         components = MultivariateNormal(means.double(), scale_tril=factors)
-        self._distribution = MixtureSameFamily(Categorical(weights.double()), components)
+        self.mixture = MixtureSameFamily(Categorical(weights.double()), components)
         self.n_codes = means.shape[1]
 
     def sample(self, n: int, *, seed: int) -> Tensor:
-        """n codes `(n, n_codes)`, the same ones for the same seed. Raises as `check_memory`."""
+        """Draw n codes `(n, n_codes)`, the same ones for the same seed; errors as `check_memory`."""
         check_memory(n, self.n_codes, what="codes")
-        with torch.random.fork_rng(devices=[]):  # torch's distributions draw from the global generator
-            torch.default_generator.manual_seed(seed)
+        with seeded(seed):  # torch's distributions draw from the global generator
             sizes = (min(SAMPLES_AT_A_TIME, n - done) for done in range(0, n, SAMPLES_AT_A_TIME))
-            return torch.cat([self._distribution.sample((size,)).float() for size in sizes])
-
-    def log_density(self, z: Tensor) -> Tensor:
-        """Logarithm of the density at each code `(n, n_codes)`, in nats: `(n,)`."""
-        check_codes(z, self.n_codes)
-        return self._distribution.log_prob(z.double()).float()
+            return torch.cat([self.mixture.sample((size,)).float() for size in sizes])
 
 
 def standard_normal(n_codes: int) -> CodeDistribution:
-    """N(0, 1) in every number of the code: what a variational auto-encoder is trained for, and no other."""
+    """Return N(0, 1) in every number of the code: what a variational auto-encoder is trained for, and no other."""
     return CodeDistribution(torch.ones(1), torch.zeros(1, n_codes), torch.eye(n_codes)[None])
 
 
 def fitted_gaussian(codes: Tensor) -> CodeDistribution:
-    """The Gaussian with the mean and covariance of codes `(n, n_codes)`. Raises ValueError for too few codes."""
+    """Fit a Gaussian to codes `(n, n_codes)`: their mean and covariance; ValueError for too few codes."""
     _check_enough(codes)
     # A unit that is 0 for every image has no variance; a trace of it keeps the matrix invertible.
-    covariance = torch.atleast_2d(codes.double().T.cov()) + 1e-9 * torch.eye(codes.shape[1])
+    covariance = torch.atleast_2d(codes.double().T.cov()) + 1e-9 * torch.eye(codes.shape[1], dtype=torch.float64)
     return CodeDistribution(torch.ones(1), codes.mean(dim=0)[None], covariance[None])
 
 
 def fitted_mixture(codes: Tensor, *, n_components: int = 10, seed: int = 0) -> CodeDistribution:
-    """A mixture of Gaussians fitted to codes `(n, n_codes)` by expectation maximisation (scikit-learn)."""
+    """Fit a mixture of Gaussians to codes `(n, n_codes)` by expectation maximisation (scikit-learn)."""
     _check_enough(codes, n_components)
     mixture = GaussianMixture(n_components, random_state=seed).fit(codes.double().numpy())
     return CodeDistribution(*map(torch.from_numpy, (mixture.weights_, mixture.means_, mixture.covariances_)))
 
 
 def plane_grid(low: tuple[float, float], high: tuple[float, float], *, n_side: int) -> Tensor:
-    """Codes `(n_side², 2)` on a grid over a plane, row by row from the top left: as images are tiled under a plot.
+    """Return codes on a grid over a plane, row by row from the top left: as images are tiled under a plot.
 
-    low, high: the plane's corners (x, y) at the bottom left and the top right.
+    Parameters
+    ----------
+    low, high
+        The plane's corners (x, y) at the bottom left and the top right.
+    n_side
+        Codes a side, at least 2.
+
+    Returns
+    -------
+    Tensor
+        `(n_side², 2)`.
     """
     if n_side < 2 or not (low[0] < high[0] and low[1] < high[1]):
         raise ValueError(f"A grid needs n_side of at least 2 and low below high; they are {n_side}, {low} and {high}.")
     check_memory(n_side**2, 2, what="codes")
-    y, x = torch.linspace(high[1], low[1], n_side), torch.linspace(low[0], high[0], n_side)
+    y, x = (torch.linspace(*ends, n_side, dtype=torch.float32) for ends in ((high[1], low[1]), (low[0], high[0])))
     return torch.cartesian_prod(y, x).flip(1)
 
 
 def limits_of(codes: Tensor, *, share: float = 0.98) -> tuple[tuple[float, float], tuple[float, float]]:
-    """Corners (x, y) of the square plane around that share of 2-D codes in either direction: low, high.
+    """Return the corners (x, y) of the square around a share of 2-D codes in either direction: low, high.
 
-    Raises ValueError where the codes are not 2-D.
+    Raises
+    ------
+    ValueError
+        The codes are not 2-D.
     """
     check_codes(codes, 2)
-    edges = codes.quantile(torch.tensor([(1 - share) / 2, (1 + share) / 2]), dim=0)
+    edges = codes.quantile(torch.tensor([(1 - share) / 2, (1 + share) / 2], dtype=codes.dtype), dim=0)
     middle, half = edges.mean(dim=0), 0.55 * (edges[1] - edges[0]).max().clamp(min=1e-6)
     low, high = (middle - half).tolist(), (middle + half).tolist()
     return (low[0], low[1]), (high[0], high[1])
 
 
 def line(start: Tensor, end: Tensor, *, n: int) -> Tensor:
-    """n codes `(n, n_codes)` from start to end, both `(n_codes,)`, at equal distances."""
+    """Return n codes `(n, n_codes)` from start to end, both `(n_codes,)`, at equal distances."""
     if start.ndim != 1 or start.shape != end.shape or n < 2:
         raise ValueError(
             f"A line needs two codes (n_codes,) and n of at least 2, not {tuple(start.shape)}, {tuple(end.shape)}, {n}."
         )
-    return torch.lerp(start, end, torch.linspace(0, 1, n)[:, None])
+    return torch.lerp(start, end, torch.linspace(0, 1, n, dtype=start.dtype)[:, None])
 
 
 def circle(centre: Tensor, radius: float, *, n: int) -> Tensor:
-    """n codes `(n, 2)` around a centre `(2,)`, counter-clockwise from the right."""
+    """Return n codes `(n, 2)` around a centre `(2,)`, counter-clockwise from the right."""
     if centre.shape != (2,) or radius <= 0 or n < 2:
         raise ValueError(f"A circle needs a centre (2,), a radius above 0 and n of at least 2, not "
                          f"{tuple(centre.shape)}, {radius} and {n}.")  # fmt: skip
-    angle = 2 * math.pi * torch.arange(n) / n
+    angle = 2 * math.pi * torch.arange(n, dtype=centre.dtype) / n
     return centre + radius * torch.stack([angle.cos(), angle.sin()], dim=1)
 
 
@@ -112,13 +127,13 @@ def circle(centre: Tensor, radius: float, *, n: int) -> Tensor:
 
 
 def decode_images(model: nn.Module, z: Tensor, image_shape: tuple[int, int, int]) -> Tensor:
-    """Images `(n, c, h, w)` of codes `(n, n_codes)`. Raises ValueError for codes of another size; as `check_memory`."""
+    """Decode codes `(n, n_codes)` to images `(n, c, h, w)`; ValueError for codes of another size; as `check_memory`."""
     check_memory(len(z), math.prod(image_shape), what="images")
     return decode_all(model, z).view(len(z), *image_shape)
 
 
 def drift(model: nn.Module, z: Tensor, image_shape: tuple[int, int, int]) -> Tensor:
-    """How far a code is from the code of its own image, |encode(decode(z)) − z|: `(n,)`, in the code's unit.
+    """Measure how far a code is from the code of its own image, |encode(decode(z)) − z|: `(n,)`, in the code's unit.
 
     Small where the decoder makes of z what the encoder knows; large in a hole, where it makes something else.
     """
@@ -126,7 +141,7 @@ def drift(model: nn.Module, z: Tensor, image_shape: tuple[int, int, int]) -> Ten
 
 
 def check_memory(n: int, numbers_each: int, *, what: str) -> None:
-    """Raises ValueError where n is below 1, MemoryError where they would fill more than half of the free memory."""
+    """Raise ValueError where n is below 1, MemoryError where they would fill more than half of the free memory."""
     if n < 1:
         raise ValueError(f"{n} {what} cannot be made; ask for at least 1.")
     needed, free = n * numbers_each * BYTES_A_NUMBER, psutil.virtual_memory().available
@@ -137,7 +152,7 @@ def check_memory(n: int, numbers_each: int, *, what: str) -> None:
 
 
 def check_codes(z: Tensor, n_codes: int) -> None:
-    """Raises ValueError where z is not `(n, n_codes)`."""
+    """Raise ValueError where z is not `(n, n_codes)`."""
     if z.ndim != 2 or z.shape[1] != n_codes:
         hint = " A plane needs a model with a code of 2 numbers." if n_codes == 2 else ""
         raise ValueError(f"The codes must be (n, {n_codes}), not {tuple(z.shape)}.{hint}")

@@ -5,27 +5,40 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from course_utils.checks import whole_number
+
 
 class TiedLinear(nn.Module):
     """The mirror of a linear layer: `z Wᵀ + b` with that layer's own W, and a bias of its own.
 
-    W is the same `nn.Parameter` object as `linear.weight`, not a copy: one storage, one gradient (the sum of both
-    uses), counted once by `parameters()`; it stays shared under `.to()`, `copy.deepcopy` and `load_state_dict`.
-    Input `(n, linear.out_features)`, output `(n, linear.in_features)`.
+    W belongs to the linear layer and is looked up there at every use: one storage, one gradient (the sum of both uses),
+    counted once by `parameters()` and stored once in a `state_dict`. So it stays shared whatever is done to the layer:
+    `.to()`, `copy.deepcopy` of both, `load_state_dict(assign=True)`, a parametrisation.
+
+    Parameters
+    ----------
+    linear
+        The layer `(n, in_features)` → `(n, out_features)` to mirror. It must be a part of the same model.
     """
 
     def __init__(self, linear: nn.Linear) -> None:
         super().__init__()
-        self.weight = linear.weight
+        self._linear = (linear,)  # in a tuple: not a sub-module, whose weight would be a parameter of this layer, too
         self.bias = nn.Parameter(linear.weight.new_zeros(linear.in_features))
 
+    @property
+    def weight(self) -> Tensor:
+        """The linear layer's weight, `(out_features, in_features)`."""
+        return self._linear[0].weight
+
     def forward(self, z: Tensor) -> Tensor:
+        """Codes `(n, out_features)` → `(n, in_features)`."""
         return F.linear(z, self.weight.t(), self.bias)
 
     def extra_repr(self) -> str:
@@ -37,8 +50,14 @@ class TiedLinear(nn.Module):
 class Positions:
     """Where each maximum that `MaxPool` kept came from. `positions[order]` chooses and reorders the images.
 
-    indices: `(n, c, h', w')` int64, places in the flattened h×w plane; size: that plane's `(h, w)`; kernel_size: of
-    the square cell that a maximum was kept of.
+    Parameters
+    ----------
+    indices
+        `(n, c, h', w')` int64, places in the flattened h×w plane.
+    size
+        That plane's `(h, w)`.
+    kernel_size
+        Side of the square cell that a maximum was kept of, in pixels.
     """
 
     indices: Tensor
@@ -55,16 +74,16 @@ class Positions:
 
     @property
     def n_bits(self) -> float:
-        """Bits to write down the positions of one image, each one of kernel_size² places."""
+        """Bits that are needed to write down the positions of one image, each one of kernel_size² places."""
         return math.prod(self.indices.shape[1:]) * math.log2(self.kernel_size**2)
 
     def within_cells(self) -> Tensor:
-        """Each place as its number within its cell, row by row from 0: `(n, c, h', w')`, below kernel_size²."""
+        """Return each place as its number within its cell, row by row from 0: `(n, c, h', w')`, below kernel_size²."""
         rows, columns = self.indices // self.size[1], self.indices % self.size[1]
         return rows % self.kernel_size * self.kernel_size + columns % self.kernel_size
 
     def shuffled(self, generator: torch.Generator) -> Positions:
-        """Other positions: in every cell one of its places, drawn at random."""
+        """Return other positions: in every cell one of its places, drawn at random."""
         k, (h, w) = self.kernel_size, self.size
         n_rows, n_columns = self.indices.shape[-2:]
         top, left = torch.arange(n_rows)[:, None] * k, torch.arange(n_columns) * k
@@ -77,21 +96,25 @@ class Positions:
 class MaxPool(nn.Module):
     """Max-pooling (最大池化) that remembers: of each kernel_size × kernel_size cell the largest value and its place.
 
-    Input `(n, c, h, w)`; output `(n, c, ⌈h/k⌉, ⌈w/k⌉)` and its `Positions`. A size that kernel_size does not divide
-    keeps its last, smaller cells. Among equal values the first counts. Raises ValueError for a kernel larger than the
-    input.
+    A size that kernel_size does not divide keeps its last, smaller cells. Among equal values the first counts.
+
+    Parameters
+    ----------
+    kernel_size
+        Side of a cell in pixels, at least 1.
     """
 
     def __init__(self, kernel_size: int = 2) -> None:
         super().__init__()
-        self.kernel_size = _at_least(1, kernel_size=kernel_size)
+        self.kernel_size = whole_number("kernel_size", kernel_size)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Positions]:
+        """`(n, c, h, w)` → `(n, c, ⌈h/k⌉, ⌈w/k⌉)` and its `Positions`; ValueError for a kernel larger than x."""
         if x.ndim != 4 or min(x.shape[-2:]) < self.kernel_size:
             raise ValueError(f"MaxPool({self.kernel_size}) takes (n, c, h, w) with h and w of at least "
                              f"{self.kernel_size}; it was given {tuple(x.shape)}.")  # fmt: skip
         pooled, indices = F.max_pool2d(x, self.kernel_size, ceil_mode=True, return_indices=True)
-        return pooled, Positions(indices, tuple(x.shape[-2:]), self.kernel_size)
+        return pooled, Positions(indices, (x.shape[-2], x.shape[-1]), self.kernel_size)
 
     def extra_repr(self) -> str:
         return f"kernel_size={self.kernel_size}"
@@ -100,23 +123,44 @@ class MaxPool(nn.Module):
 class Unpool(nn.Module):
     """Unpooling (反池化): every value becomes a cell of kernel_size × kernel_size again.
 
-    mode "positions": the value goes back to its recorded place, and all others become 0 (Zeiler & Fergus 2014).
-    mode "repeat": the value fills its cell; nothing has to be recorded.
+    Parameters
+    ----------
+    kernel_size
+        Side of a cell in pixels, at least 1.
+    mode
+        "positions": the value goes back to its recorded place, and all others become 0. "repeat": the value fills its
+        cell; nothing has to be recorded.
+
+    References
+    ----------
+    Zeiler & Fergus, Visualizing and understanding convolutional networks, ECCV 2014, for "positions".
     """
 
     def __init__(self, kernel_size: int = 2, *, mode: Literal["positions", "repeat"] = "positions") -> None:
         super().__init__()
         if mode not in ("positions", "repeat"):
             raise ValueError(f"mode is {mode!r}; it must be 'positions' or 'repeat'.")
-        self.kernel_size, self.mode = _at_least(1, kernel_size=kernel_size), mode
+        self.kernel_size, self.mode = whole_number("kernel_size", kernel_size), mode
 
     def forward(
         self, y: Tensor, positions: Positions | None = None, *, size: tuple[int, int] | None = None
     ) -> Tensor:  # fmt: skip
-        """`(n, c, h', w')` → `(n, c, h, w)`.
+        """Unpool values `(n, c, h', w')` to `(n, c, h, w)`.
 
-        positions: of `MaxPool`, for mode "positions", which know h and w. size: (h, w) for mode "repeat", where it is
-        not kernel_size · (h', w'): 4 cells of 2 can come from 8 rows, or from 7.
+        Parameters
+        ----------
+        y
+            The values.
+        positions
+            Of `MaxPool`, for mode "positions"; they know h and w.
+        size
+            (h, w) for mode "repeat", where it is not kernel_size · (h', w'): 4 cells of 2 can come from 8 rows, or
+            from 7.
+
+        Raises
+        ------
+        ValueError
+            Positions are missing, or belong to another pooling; or a size from which y cannot have been pooled.
         """
         if y.ndim != 4:
             raise ValueError(f"Unpool takes (n, c, h, w); it was given {tuple(y.shape)}.")
@@ -139,16 +183,31 @@ class Unpool(nn.Module):
     def _repeat(self, y: Tensor, size: tuple[int, int] | None) -> Tensor:
         k = self.kernel_size
         repeated = F.interpolate(y, scale_factor=k, mode="nearest")
-        return repeated if size is None else cropped(repeated, size, by_less_than=k)
+        return repeated if size is None else crop_to(repeated, size, max_crop=k - 1)
 
     def extra_repr(self) -> str:
         return f"kernel_size={self.kernel_size}, mode={self.mode}"
 
 
-def cropped(x: Tensor, size: tuple[int, int], *, by_less_than: int) -> Tensor:
-    """The top left h×w of `(n, c, H, W)`, for the odd sizes; ValueError where a whole cell or more would be lost."""
-    if any(not 0 <= have - want < by_less_than for have, want in zip(x.shape[-2:], size, strict=True)):
-        smallest = tuple(have - by_less_than + 1 for have in x.shape[-2:])
+def crop_to(x: Tensor, size: tuple[int, int], *, max_crop: int) -> Tensor:
+    """Return the top left h×w of `(n, c, H, W)`, as images of odd sizes need it.
+
+    Parameters
+    ----------
+    x
+        Images `(n, c, H, W)`.
+    size
+        (h, w).
+    max_crop
+        The largest number of rows or columns that may be lost: less than a cell of the pooling.
+
+    Raises
+    ------
+    ValueError
+        More would be lost, or x is too small.
+    """
+    if any(not 0 <= have - want <= max_crop for have, want in zip(x.shape[-2:], size, strict=True)):
+        smallest = tuple(have - max_crop for have in x.shape[-2:])
         raise ValueError(f"The size {tuple(size)} cannot have become {tuple(x.shape[-2:])}: what is pooled to that is "
                          f"from {smallest} to {tuple(x.shape[-2:])}.")  # fmt: skip
     return x[..., : size[0], : size[1]]
@@ -158,12 +217,35 @@ def deconvolution(
     x: Tensor, weight: Tensor, bias: Tensor | None = None, *, stride: int | Sequence[int] = 1,
     padding: int | Sequence[int] = 0, output_padding: int | Sequence[int] = 0, dilation: int | Sequence[int] = 1,
 ) -> Tensor:  # fmt: skip
-    """The deconvolution (反卷积), or transposed convolution, as the convolution that it is.
+    """Compute the deconvolution (反卷积), or transposed convolution, as the convolution that it is.
 
-    x: `(n, c_in, length)` or `(n, c_in, h, w)`; weight: `(c_in, c_out, kernel size, …)`; one number for all
-    dimensions, or one for each. The result is that of torch's `conv_transpose1d` and `conv_transpose2d`: of length
-    `(length − 1)·stride − 2·padding + dilation·(kernel size − 1) + output_padding + 1`. With stride s, s input lengths
-    of a convolution share one output length; output_padding (below stride or dilation) says which one to give back.
+    The result is that of torch's `conv_transpose1d` and `conv_transpose2d`.
+
+    Parameters
+    ----------
+    x
+        `(n, c_in, length)` or `(n, c_in, h, w)`.
+    weight
+        `(c_in, c_out, kernel size, …)`.
+    bias
+        `(c_out,)`, or None.
+    stride, padding, output_padding, dilation
+        One number for all dimensions, or one for each. With stride s, s input lengths of a convolution share one output
+        length; output_padding (below stride or dilation) says which one to give back.
+
+    Returns
+    -------
+    Tensor
+        `(n, c_out, …)` of length
+        `(length − 1)·stride − 2·padding + dilation·(kernel size − 1) + output_padding + 1`.
+
+    Raises
+    ------
+    ValueError
+        Shapes that do not fit, an output_padding that is too large, a padding that leaves nothing.
+
+    References
+    ----------
     Dumoulin & Visin, A guide to convolution arithmetic (2016), chapter 4.
     """
     n_dims = x.ndim - 2
@@ -181,7 +263,8 @@ def deconvolution(
     # 1. Put stride − 1 zeros between neighbours.
     lengths = [(length - 1) * s + 1 for length, s in zip(x.shape[2:], stride, strict=True)]
     spread = x.new_zeros(*x.shape[:2], *lengths)
-    spread[(..., *(slice(None, None, s) for s in stride))] = x
+    places: tuple[Any, ...] = (..., *(slice(None, None, s) for s in stride))
+    spread[places] = x
 
     # 2. Pad, so that the kernel may overlap the first number by its last weight. `padding` takes away from that, down
     #    to below 0, where it crops: what the convolution was padded with does not come back.
@@ -202,14 +285,25 @@ def deconvolution(
 
 
 def overlapping_sums(x: Tensor, kernel: Tensor, *, stride: int = 1) -> Tensor:
-    """The deconvolution in one dimension as the chapter draws it: every number stamps its multiple of the kernel.
+    """Compute the deconvolution in one dimension as the chapter draws it: numbers stamp multiples of the kernel.
 
-    x: `(n,)`, kernel: `(k,)`; neighbouring stamps lie `stride` apart, and add up where they overlap:
-    `((n − 1)·stride + k,)`.
+    Parameters
+    ----------
+    x
+        `(n,)`.
+    kernel
+        `(k,)`.
+    stride
+        How far apart neighbouring stamps lie; where they overlap, they add up.
+
+    Returns
+    -------
+    Tensor
+        `((n − 1)·stride + k,)`.
     """
     if x.ndim != 1 or kernel.ndim != 1 or not len(x) or not len(kernel):
         raise ValueError(f"x and kernel must be vectors, not empty; they are {tuple(x.shape)}, {tuple(kernel.shape)}.")
-    _at_least(1, stride=stride)
+    stride = whole_number("stride", stride)
     result = x.new_zeros((len(x) - 1) * stride + len(kernel))
     for i, number in enumerate(x):
         result[i * stride : i * stride + len(kernel)] += number * kernel
@@ -217,14 +311,7 @@ def overlapping_sums(x: Tensor, kernel: Tensor, *, stride: int = 1) -> Tensor:
 
 
 def _of_each(name: str, value: int | Sequence[int], n_dims: int, smallest: int) -> tuple[int, ...]:
-    values = (value,) * n_dims if isinstance(value, int) else tuple(value)
-    if len(values) != n_dims or min(values) < smallest:
+    values = tuple(value) if isinstance(value, Sequence) else (value,) * n_dims
+    if len(values) != n_dims:
         raise ValueError(f"{name} is {value}; it must be {n_dims} whole numbers of at least {smallest}, or one.")
-    return values
-
-
-def _at_least(smallest: int, **named: int) -> int:
-    ((name, value),) = named.items()
-    if value < smallest:
-        raise ValueError(f"{name} is {value}; it must be at least {smallest}.")
-    return value
+    return tuple(whole_number(name, one, at_least=smallest) for one in values)

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from torch import Tensor
@@ -27,7 +28,7 @@ METHOD_COLOURS = {
 
 def class_colours(n: int) -> list[tuple[float, float, float]]:
     """n colours for n classes: matplotlib's tab10, then its pale partners, repeated where that is not enough."""
-    pairs = plt.get_cmap("tab20").colors
+    pairs = [(r, g, b) for r, g, b, _ in colormaps["tab20"](range(20)).tolist()]
     colours = pairs[::2] + pairs[1::2]
     return [colours[i % len(colours)] for i in range(n)]
 
@@ -137,25 +138,29 @@ def show_neighbours(
 
 def plot_history(
     histories: Mapping[str, Mapping[str, Sequence[float]]], *, unit: str = "SSE per image", ax: Axes | None = None,
-    columns: Sequence[str] = ("train_loss", "validation_loss"),
+    columns: Sequence[str] = ("train_loss", "validation_loss", "test_loss"),
 ) -> Axes:  # fmt: skip
-    """Loss over epochs, a colour a run; the first column dotted, the second solid; one that is missing is left out.
+    """Loss over epochs, a colour a run; the first column that was recorded dotted, the second solid, the third dashed.
 
     histories: name → anything that gives a list for a column's name, e.g. `{"deep": history}`.
     """
     if ax is None:
         _, ax = plt.subplots()
     for i, (name, history) in enumerate(histories.items()):
-        for column, style in zip(columns, (":", "-"), strict=False):
-            try:
-                losses = history[column]
-            except KeyError:
-                continue
-            label = f"{name}, {column.removesuffix('_loss')}"
+        recorded = [column for column in columns if _has_column(history, column)]
+        for column, style in zip(recorded, (":", "-", "--"), strict=False):
+            losses, label = history[column], f"{name}, {column.removesuffix('_loss')}"
             ax.plot(range(1, len(losses) + 1), losses, style, color=COLOURS[i % len(COLOURS)], label=label)
     ax.set(xlabel="epoch", ylabel=unit)
     ax.legend()
     return ax
+
+
+def _has_column(history: Mapping[str, Sequence[float]], column: str) -> bool:
+    try:
+        return len(history[column]) > 0
+    except KeyError:
+        return False
 
 
 def plot_codes(
@@ -177,11 +182,12 @@ def plot_codes(
         if not len(points):
             continue
         colour = colours[i]
-        ax.scatter(*points.T, s=9, alpha=0.7, color=colour, linewidths=0, rasterized=True, label=name)
+        ax.scatter(points[:, 0], points[:, 1], s=9, alpha=0.7, color=colour, linewidths=0, rasterized=True, label=name)
         if not names:
             continue
         box = {"facecolor": "white", "edgecolor": colour, "boxstyle": "round,pad=0.15", "alpha": 0.85}
-        ax.text(*np.median(points, axis=0), name, fontweight="bold", ha="center", va="center", bbox=box)
+        x, y = np.median(points, axis=0)
+        ax.text(x, y, name, fontweight="bold", ha="center", va="center", bbox=box)
     ax.set(xlabel="first number of the code", ylabel="second", title=title)
     return ax
 
@@ -213,9 +219,9 @@ def plot_band(
     x: Sequence[float], mean: Sequence[float], half_width: Sequence[float], *, label: str, ax: Axes, marker: str = "o"
 ) -> Axes:  # fmt: skip
     """A curve with its band mean ± half_width, as measured over several seeds."""
-    mean, half_width = np.asarray(mean), np.asarray(half_width)
-    (line,) = ax.plot(x, mean, marker=marker, label=label)
-    ax.fill_between(x, mean - half_width, mean + half_width, color=line.get_color(), alpha=0.2, linewidth=0)
+    middle, half = np.asarray(mean), np.asarray(half_width)
+    (line,) = ax.plot(x, middle, marker=marker, label=label)
+    ax.fill_between(x, middle - half, middle + half, color=line.get_color(), alpha=0.2, linewidth=0)
     return ax
 
 

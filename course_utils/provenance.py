@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import copy
 import functools
 import hashlib
 import importlib
@@ -13,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from types import FunctionType, ModuleType
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -23,7 +24,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def checksum(arrays: Mapping[str, np.ndarray]) -> str:
-    """SHA-256, 64 hexadecimal digits, of named arrays: their names, types, shapes and bytes."""
+    """Compute the SHA-256, 64 hexadecimal digits, of named arrays: their names, types, shapes and bytes."""
     digest = hashlib.sha256()
     for name in sorted(arrays):
         array = np.ascontiguousarray(arrays[name])
@@ -33,20 +34,42 @@ def checksum(arrays: Mapping[str, np.ndarray]) -> str:
 
 
 def code_fingerprint(*roots: object, stop: tuple[object, ...] = ()) -> str:
-    """SHA-256, 16 hexadecimal digits, of functions, classes or values, and of all in this package that they use.
+    """Compute a hash, 16 hexadecimal digits, of functions, classes or values, and of all in this package that they use.
 
     What cannot change a number does not count: comments, docstrings, layout, annotations, the wording of errors, and
     the module that something stands in. A constant counts by its value. Names are followed, not values that arise
-    while code runs: a method counts with its class, where the class is named. Objects in `stop` are left out.
+    while code runs: a method counts with its class, where the class is named.
+
+    Parameters
+    ----------
+    roots
+        Functions, classes or values.
+    stop
+        Objects that are left out; of a decorator in it, the arguments are left out, too.
+
+    Returns
+    -------
+    str
+        The beginning of a SHA-256.
     """
     texts = {text for _, text in _parts(roots, stop)}
     return hashlib.sha256("\n".join(sorted(texts)).encode()).hexdigest()[:16]
 
 
 def source_fingerprint(source: str, *, stop: tuple[object, ...] = ()) -> str:
-    """As `code_fingerprint`, of what in this package a program uses, such as a notebook's cells; not of its own text.
+    """Compute the fingerprint of what a program, such as a notebook's cells, uses of this package; not of its own text.
 
-    source: Python. Names count that it imports from the package, and of an imported module the attributes it uses.
+    Parameters
+    ----------
+    source
+        Python. Names count that it imports from the package, and of an imported module the attributes it uses.
+    stop
+        As of `code_fingerprint`.
+
+    Returns
+    -------
+    str
+        The beginning of a SHA-256.
     """
     tree = ast.parse(source)
     return code_fingerprint(*(value for _, value in _used(tree, _imported(tree))), stop=stop)
@@ -64,14 +87,32 @@ def _parts(roots: tuple[object, ...], stop: tuple[object, ...]) -> Iterator[tupl
             continue
         seen.add((name, id(thing)))
         if _has_source(thing):
-            tree = _tree(thing)
-            waiting += _used(tree, vars(sys.modules[thing.__module__]))
+            namespace = vars(sys.modules[thing.__module__])
+            tree = _without_decorators(_tree(cast(Any, thing)), namespace, stopped)
+            waiting += _used(tree, namespace)
             yield name, _text(tree)
         elif not isinstance(thing, ModuleType):
             found: list[object] = []
             text = _value(thing, found)
             waiting += [(getattr(one, "__name__", name), one) for one in found]
             yield name, f"{name} = {text}"
+
+
+def _without_decorators(tree: ast.Module, namespace: Mapping[str, object], stopped: set[int]) -> ast.Module:
+    """The definitions without those of their decorators that are left out."""
+    nodes = [copy.copy(node) for node in tree.body]
+    for node in nodes:
+        if isinstance(node, ast.FunctionDef):
+            node.decorator_list = [
+                decorator
+                for decorator in node.decorator_list
+                if not any(id(_unwrapped(thing)) in stopped for _, thing in _used(_called(decorator), namespace))
+            ]
+    return ast.Module(body=nodes, type_ignores=[])
+
+
+def _called(node: ast.expr) -> ast.expr:
+    return node.func if isinstance(node, ast.Call) else node
 
 
 def _unwrapped(thing: object) -> object:
@@ -88,12 +129,12 @@ def _is_foreign(thing: object) -> bool:
     """Of another distribution, whose version is what counts. (Functions of this project's tests are not.)"""
     module = sys.modules.get(getattr(thing, "__module__", None) or "")
     file = getattr(module, "__file__", None)
-    if file is None or _is_ours(module):
+    if file is None or module is None or _is_ours(module):
         return file is None
     return "site-packages" in file or not Path(file).is_relative_to(ROOT)
 
 
-def _tree(thing: FunctionType | type) -> ast.AST:
+def _tree(thing: FunctionType | type) -> ast.Module:
     """The definition of a function or class, without what does not count. Of lambdas in one line: all."""
     if isinstance(thing, type):
         found = [node for node in _definitions(sys.modules[thing.__module__].__file__) if _is_class(node, thing)]
@@ -103,7 +144,7 @@ def _tree(thing: FunctionType | type) -> ast.AST:
     if not found:
         raise ValueError(f"{thing.__module__}.{thing.__qualname__} is not found in its file: was the file changed "
                          f"since it was imported? Start again.")  # fmt: skip
-    return ast.Module(body=found, type_ignores=[])
+    return ast.Module(body=cast(Any, found), type_ignores=[])
 
 
 @functools.cache
@@ -129,7 +170,7 @@ def _imported(tree: ast.AST) -> dict[str, object]:
     names: dict[str, object] = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == PACKAGE:
-            module = importlib.import_module(node.module)
+            module = importlib.import_module(str(node.module))
             for alias in node.names:
                 if not hasattr(module, alias.name):
                     importlib.import_module(f"{node.module}.{alias.name}")
@@ -147,7 +188,8 @@ def _used(tree: ast.AST, namespace: Mapping[str, object]) -> list[tuple[str, obj
     namespace = {**namespace, **_imported(tree)}
     found = []
     for node in ast.walk(tree):
-        chain, value = [], node
+        chain: list[str] = []
+        value = node
         while isinstance(value, ast.Attribute):
             chain.insert(0, value.attr)
             value = value.value
@@ -186,7 +228,7 @@ class _WithoutWords(ast.NodeTransformer):
         node.returns = None
         return self._body(node)
 
-    visit_AsyncFunctionDef = visit_FunctionDef
+    visit_AsyncFunctionDef = visit_FunctionDef  # type: ignore[assignment]
 
     def visit_arg(self, node: ast.arg) -> ast.arg:
         node.annotation = None
@@ -221,7 +263,7 @@ def _value(thing: object, found: list[object]) -> str:
     thing = _unwrapped(thing)
     if _has_source(thing):
         found.append(thing)
-        return thing.__name__
+        return cast(Any, thing).__name__
     if thing is None or isinstance(thing, (bool, int, float, complex, str, bytes)):
         return repr(thing)
     if isinstance(thing, Mapping):
@@ -246,5 +288,5 @@ def _value(thing: object, found: list[object]) -> str:
         parts = ",".join(f"{f.name}={_value(getattr(thing, f.name), found)}" for f in fields(thing))
         return f"{type(thing).__name__}({parts})"
     if _is_named(thing):
-        return f"{thing.__module__}.{thing.__name__}"
+        return f"{thing.__module__}.{cast(Any, thing).__name__}"
     return type(thing).__name__

@@ -6,6 +6,8 @@ import difflib
 import os
 import random
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -13,6 +15,7 @@ from typing import Literal, TypeVar
 import numpy as np
 import platformdirs
 import torch
+from torch import Tensor
 
 Profile = Literal["quick", "full"]
 T = TypeVar("T")
@@ -69,10 +72,60 @@ def settings() -> Settings:
 
 
 def seed_everything(seed: int) -> torch.Generator:
-    """Seed Python, NumPy and torch; returns a torch generator of the same seed for code that takes one."""
+    """Seed Python, NumPy and torch.
+
+    Parameters
+    ----------
+    seed
+        A whole number from 0 to 4294967295.
+
+    Returns
+    -------
+    torch.Generator
+        torch's own generator, for code that takes one.
+    """
     random.seed(seed)
     np.random.seed(seed)  # noqa: NPY002 (libraries that use the legacy generator must be seeded too)
     return torch.manual_seed(seed)
+
+
+@contextmanager
+def seeded(seed: int, device: torch.device | str = "cpu") -> Iterator[None]:
+    """Seed torch within a `with` block; after it, random numbers go on as if nothing had been drawn.
+
+    Parameters
+    ----------
+    seed
+        A whole number of at least 0.
+    device
+        Whose generator is seeded, beside the CPU's: "cpu", "cuda", "cuda:1" or "mps". Other devices are left alone
+        (`torch.manual_seed` would seed them all, and `torch.random.fork_rng` would not restore MPS).
+    """
+    device = torch.device(device)
+    states = random_states(device)
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        with torch.cuda.device(device):
+            torch.cuda.manual_seed(seed)
+    elif device.type != "cpu":
+        getattr(torch, device.type).manual_seed(seed)
+    try:
+        yield
+    finally:
+        set_random_states(states, device)
+
+
+def random_states(device: torch.device) -> list[Tensor]:
+    """Return the states of torch's generators: the CPU's, and that of the device where it is another."""
+    states = [torch.get_rng_state()]
+    return states if device.type == "cpu" else [*states, getattr(torch, device.type).get_rng_state(device)]
+
+
+def set_random_states(states: list[Tensor], device: torch.device) -> None:
+    """Set torch's generators to what `random_states` returned."""
+    torch.set_rng_state(states[0].cpu())
+    if device.type != "cpu":
+        getattr(torch, device.type).set_rng_state(states[1].cpu(), device)
 
 
 def _refuse_misspelt_variables() -> None:
@@ -83,11 +136,12 @@ def _refuse_misspelt_variables() -> None:
             raise SettingsError(f"{name} is no variable of this course; did you mean {meant[0]}? There are:\n{known}")
 
 
-def _one_of(name: str, choices: tuple[str, ...], *, default: str) -> str:
+def _one_of(name: str, choices: tuple[T, ...], *, default: T) -> T:
     value = os.environ.get(name) or default
-    if value not in choices:
-        raise SettingsError(f"{name} is {value!r}; it must be {' or '.join(choices)}.")
-    return value
+    for choice in choices:
+        if choice == value:
+            return choice
+    raise SettingsError(f"{name} is {value!r}; it must be {' or '.join(map(str, choices))}.")
 
 
 def _seed(text: str) -> int:

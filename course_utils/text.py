@@ -14,7 +14,7 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer
 
-from course_utils.data.corpora import WORD
+from course_utils.data.documents import WORD
 
 Weighting = Literal["0/1", "counts", "log counts", "tf-idf"]
 WEIGHTINGS = ("0/1", "counts", "log counts", "tf-idf")
@@ -66,7 +66,8 @@ class BagOfWords:
             raise TextError(f"n_words is {n_words}; it must be a whole number of at least 1.")
         if stop_words not in ("english", None):
             raise TextError(f"stop_words is {stop_words!r}; it must be 'english' or None.")
-        self.n_words, self.stop_words = n_words, stop_words
+        self.n_words: int = n_words
+        self.stop_words: Literal["english"] | None = stop_words
 
     def fit(self, texts: Sequence[str]) -> BagOfWords:
         """Choose the vocabulary. Raises TextError: no texts, no words in them, something that is not a string."""
@@ -132,6 +133,24 @@ class BagOfWords:
     def _check_fitted(self) -> None:
         if not hasattr(self, "words"):
             raise TextError("This bag of words has no vocabulary yet: call fit(texts) first.")
+
+
+def first_sentence(text: str, max_words: int = 12) -> str:
+    """Cut a text to what somebody might type as a query.
+
+    Parameters
+    ----------
+    text
+        A document.
+    max_words
+        No more words than these are kept.
+
+    Returns
+    -------
+    str
+        Its first sentence, or that sentence's beginning: some corpora come without punctuation.
+    """
+    return " ".join(re.split(r"(?<=[.!?])\s", text.strip(), maxsplit=1)[0].split()[:max_words])
 
 
 def _check_texts(texts: Iterable[str]) -> Sequence[str]:

@@ -1,195 +1,200 @@
-"""The one loop over batches in this project: `Trainer.fit` trains, records, checkpoints and resumes."""
+"""The one loop over batches in this project: `Trainer.fit` trains, records, and goes on where it was interrupted."""
 
 from __future__ import annotations
 
 import math
-import os
 import time
-import zipfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from copy import deepcopy
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim.lr_scheduler import OneCycleLR
-from torch.utils.data import DataLoader, Dataset
 from tqdm.auto import tqdm
 
+from course_utils import checkpoint as checkpoints
+from course_utils.batches import Batches, Data, Reader, TensorBatches, first_sample, last_batch_size
+from course_utils.checkpoint import Identity, TrainingError
+from course_utils.checks import whole_number
 from course_utils.corruption import Corruption
-from course_utils.data import DataError, check_range
+from course_utils.history import History
 from course_utils.metrics import sse_per_image
-from course_utils.settings import settings
+from course_utils.settings import random_states, seeded, set_random_states, settings
 
-# Images; images with targets, `(x, y)`; or a Dataset or DataLoader that yields either, for what does not fit in memory.
-Data = Tensor | tuple[Tensor, Tensor] | Dataset | DataLoader
-Loss = Callable[[Tensor, Tensor], Tensor]
+__all__ = ["Data", "History", "Loss", "Trainer", "TrainingError"]
+
+Loss = Callable[[Any, Tensor], Tensor]
 MIN_STEPS_FOR_A_CYCLE = 10
 # Fused: one pass over all parameters, where the default takes a dozen; on a CPU the memory is the bottleneck.
-OPTIMIZERS = {
+OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "adam": partial(torch.optim.Adam, fused=True),
     "sgd": partial(torch.optim.SGD, momentum=0.9, fused=True),
 }
 
 
-class TrainingError(RuntimeError):
-    """Training cannot start or go on; the message names the place and what to do."""
-
-
-class History(Sequence[Mapping[str, float]]):
-    """One row an epoch. `history["train_loss"]` is a column as a list, `history[-1]` the last row as a dict.
-
-    Columns: epoch (from 1); train_loss, the mean over the epoch's samples while the weights move; validation_loss,
-    after the epoch, where there is a validation set (NaN in epochs without one); lr, of the epoch's last step; seconds.
-    """
-
-    def __init__(self, rows: Iterable[Mapping[str, float]] = ()) -> None:
-        self.rows = [dict(row) for row in rows]
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, key: int | str) -> Any:
-        if not isinstance(key, str):
-            return self.rows[key]
-        columns = {column: None for row in self.rows for column in row}
-        if columns and key not in columns:
-            raise KeyError(f"{key!r} was not recorded; there are {', '.join(columns)}.")
-        return [row.get(key, math.nan) for row in self.rows]
-
-    def __repr__(self) -> str:
-        if not self.rows:
-            return "History: no epoch yet"
-        losses = ", ".join(f"{key} {value:.4g}" for key, value in self.rows[-1].items() if key.endswith("loss"))
-        return f"History of {len(self)} epochs; the last: {losses}"
-
-
-class TensorBatches:
-    """Batches of tensors in memory, cut by index: a DataLoader would fetch and collate them image by image.
-
-    generator: draws a new order at every pass; None: the order in which they lie.
-    """
-
-    def __init__(self, x: Tensor, target: Tensor | None, batch_size: int, generator: torch.Generator | None) -> None:
-        self.x, self.target, self.batch_size, self.generator = x, target, batch_size, generator
-
-    def __len__(self) -> int:
-        return math.ceil(len(self.x) / self.batch_size)
-
-    def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
-        n = len(self.x)
-        order = torch.arange(n) if self.generator is None else torch.randperm(n, generator=self.generator)
-        for chosen in order.to(self.x.device).split(self.batch_size):
-            yield (self.x[chosen],) if self.target is None else (self.x[chosen], self.target[chosen])
-
-
 class Trainer:
-    """Trains a model: as an auto-encoder, where the image is its own target, or with targets.
+    """Train a model: as an auto-encoder, where the image is its own target, or with targets.
 
-    loss: `loss(output, target)` → scalar tensor, a mean over the batch. output: `output(model, x)` → what the loss is
-    given, where that is more than a reconstruction (`models.with_code`); None: `model(x)`.
-    optimizer: "adam", or "sgd" with momentum 0.9; parameters that are frozen (requires_grad is False) keep their bytes.
-    lr: the learning rate; with `schedule="one-cycle"` its peak, after 30 % of the steps of a call of `fit` (Smith &
-    Topin 2017).
-    corrupt: `corrupt(x, generator)` → noisy x; the target stays clean (Vincent et al. 2008): fresh noise every training
-    step, the same noise at every evaluation. supervised: data are pairs (x, target); otherwise a target is ignored.
-    value_range: what x may hold; None for data that are no pixels. seed: for the order of the samples and the noise;
-    what the model itself draws in training, as dropout does, comes from torch's generator (`torch.manual_seed`).
-    callbacks: plain functions of the trainer, called after every epoch; one may set `trainer.stop = True`.
-    checkpoint: a file, written after every epoch. A killed script, run again, goes on from it and ends with the
-    weights of one that was never killed, bit for bit on a CPU. A finished one trains nothing again: its first `fit`
-    loads the final weights and all rows of the history.
+    Parameters
+    ----------
+    model
+        The net; it is moved to the device. Parameters that are frozen (requires_grad is False) keep their bytes.
+    loss
+        `loss(output, target)` → scalar tensor, a mean over the batch.
+    lr
+        The learning rate; with `schedule="one-cycle"` its peak, after 30 % of the steps of a call of `fit`.
+    optimizer
+        "adam", or "sgd" with momentum 0.9.
+    schedule
+        "one-cycle" or "constant".
+    batch_size
+        Samples a step, for tensors and Datasets; a DataLoader has its own.
+    corrupt
+        `corrupt(x, generator)` → noisy x; the target stays clean. Fresh noise at every training step, the same noise at
+        every evaluation.
+    output
+        `output(model, x)` → what the loss is given, where that is more than a reconstruction
+        (`models.forward_with_code`); None: `model(x)`.
+    supervised
+        Data are pairs (x, target); otherwise a target is ignored.
+    value_range
+        What x may hold; None for data that are not pixels.
+    device
+        Where to train; None: `settings().device`.
+    seed
+        For the order of the samples and the noise. What the model itself draws in training, as dropout does, comes from
+        torch's generator (`torch.manual_seed`).
+    callbacks
+        Plain functions of the trainer, called after every epoch; one may set `trainer.stop = True`.
+    checkpoint
+        A file, written after every epoch. A killed script, run again, goes on from it and ends with the weights of one
+        that was never killed, bit for bit on a CPU. A finished one trains nothing again: `fit` loads the final weights
+        and all rows of the history. The file belongs to this very run: to its data, targets, model and options; each
+        call of `fit` reads all data once to compare them.
+
+    Raises
+    ------
+    TrainingError
+        An option cannot be used; or, with a checkpoint, a function has no name of its own.
+
+    References
+    ----------
+    Smith & Topin, Super-convergence (2017), for the schedule; Vincent et al., ICML 2008, for noisy inputs with clean
+    targets.
     """
 
     def __init__(
         self, model: nn.Module, *, loss: Loss = sse_per_image, lr: float = 1e-3,
         optimizer: Literal["adam", "sgd"] = "adam",
         schedule: Literal["one-cycle", "constant"] = "one-cycle", batch_size: int = 250,
-        corrupt: Corruption | None = None, output: Callable[[nn.Module, Tensor], Any] | None = None,
+        corrupt: Corruption | None = None, output: Callable[[Any, Tensor], Any] | None = None,
         supervised: bool = False,
         value_range: tuple[float, float] | None = (0.0, 1.0), device: torch.device | str | None = None, seed: int = 0,
         callbacks: Sequence[Callable[[Trainer], None]] = (), checkpoint: str | Path | None = None,
     ) -> None:  # fmt: skip
-        if not 0 < lr < math.inf or batch_size < 1:
-            raise TrainingError(
-                f"lr must be above 0 and finite, and batch_size at least 1; they are {lr} and {batch_size}."
-            )
+        if not 0 < lr < math.inf:
+            raise TrainingError(f"lr is {lr}; it must be above 0 and finite.")
         if schedule not in ("one-cycle", "constant"):
             raise TrainingError(f"schedule is {schedule!r}; it must be 'one-cycle' or 'constant'.")
-        self.device = torch.device(device) if device is not None else settings().device
-        self.model, self.loss, self.corrupt, self.supervised = model.to(self.device), loss, corrupt, supervised
-        self.output = output
-        self.lr, self.schedule, self.batch_size, self.seed = float(lr), schedule, int(batch_size), int(seed)
-        self.value_range, self.callbacks = value_range, tuple(callbacks)
-        self.checkpoint = Path(checkpoint) if checkpoint is not None else None
-        if self.checkpoint is not None:  # now, not after an epoch
-            self.checkpoint.parent.mkdir(parents=True, exist_ok=True)
         if optimizer not in OPTIMIZERS:
             raise TrainingError(f"optimizer is {optimizer!r}; it must be 'adam' or 'sgd'.")
-        self.optimizer_name = optimizer
+        self.batch_size = whole_number("batch_size", batch_size, error=TrainingError)
+        self.seed = whole_number("seed", seed, at_least=0, error=TrainingError)
+        self.device = torch.device(device) if device is not None else settings().device
+        self.model, self.loss, self.corrupt, self.output = model.to(self.device), loss, corrupt, output
+        self.lr, self.schedule, self.optimizer_name = float(lr), schedule, optimizer
+        self.reader = Reader(self.batch_size, supervised, value_range, self.device)
+        self.callbacks = tuple(callbacks)
         self.optimizer = OPTIMIZERS[optimizer](model.parameters(), lr=self.lr)
         self.scheduler: OneCycleLR | None = None
         self.generator = torch.Generator().manual_seed(self.seed)
         self.history = History()
         self.stop = False
-        self._legs: list[dict[str, int]] = []  # a call of `fit` each: the epochs it asked for, and where it ended
-        self._saved_legs: list[dict[str, int]] = []  # of the checkpoint: those that this process has not repeated yet
+        self.checkpoint = Path(checkpoint) if checkpoint is not None else None
+        if self.checkpoint is not None:  # now, not after an epoch
+            self._identity_of_functions()
+            self.checkpoint.parent.mkdir(parents=True, exist_ok=True)
+        self._setup: Identity = {}
+        self._fit_calls: list[dict[str, Any]] = []  # the epochs that each asked for, where it ended, and its data
+        self._fit_calls_on_disk: list[dict[str, Any]] = []  # those that this process has not repeated yet
 
     # ---------------------------------------------------------------------------------------------------- training
 
-    def fit(self, train: Data, validation: Data | None = None, *, n_epochs: int) -> History:
-        """Train for n_epochs, after those of earlier calls; returns the history of all epochs.
+    def fit(
+        self, train: Data, validation: Data | None = None, *, n_epochs: int, test: Data | None = None
+    ) -> History:  # fmt: skip
+        """Train for n_epochs, after those of earlier calls.
 
-        train, validation: a tensor `(n, …)`, a pair (x, target), a Dataset or a DataLoader.
-        Raises TrainingError (a loss that is not finite, by epoch and batch; a checkpoint of another set-up) and
-        DataError (empty, NaN, values outside value_range).
+        Parameters
+        ----------
+        train
+            A tensor `(n, …)`, a pair (x, target), a Dataset or a DataLoader.
+        validation, test
+            The same, or None. The loss on them is recorded after every epoch, as validation_loss and test_loss. They
+            are treated alike: which of the two it is, is for you to know. What you choose by (a learning rate, the
+            number of epochs) is validation; on test data a result is reported, and nothing is chosen.
+        n_epochs
+            Passes over the training data, at least 1.
+
+        Returns
+        -------
+        History
+            Of all epochs so far.
+
+        Raises
+        ------
+        TrainingError
+            A loss that is not finite, by epoch and batch; a checkpoint of another set-up.
+        DataError
+            Data that are empty, contain NaN, or leave value_range.
         """
-        if n_epochs < 1:
-            raise TrainingError(f"n_epochs is {n_epochs}; it must be at least 1.")
-        if not any(p.requires_grad for p in self.model.parameters()):
-            raise TrainingError(
-                "Every parameter of the model is frozen (requires_grad is False): there is nothing to train. Add a "
-                "layer that is not frozen, or call model.requires_grad_(True)."
-            )
-        train = self._as_batches(train, "the training data", shuffle=True)
-        if validation is not None:
-            validation = self._as_batches(validation, "the validation data")
-        leg, self.stop = self._begin_leg(n_epochs, train), False
-        done = min(len(self.history), leg["end"])
-        with tqdm(total=leg["end"], initial=done, desc="epochs", leave=False, disable=settings().quiet) as bar:
+        n_epochs = whole_number("n_epochs", n_epochs, error=TrainingError)
+        batches = self._batches(train, "the training data", shuffle=True)
+        others = {
+            name: self._batches(data, f"the {name} data")
+            for name, data in (("validation", validation), ("test", test))
+            if data is not None
+        }
+        self._check_model(batches)
+        call, self.stop = self._begin_call(n_epochs, batches, others), False
+        done = min(len(self.history), call["end"])
+        with tqdm(total=call["end"], initial=done, desc="epochs", leave=False, disable=settings().quiet) as bar:
             try:
-                while len(self.history) < leg["end"] and not self.stop:
-                    self.history.rows.append(self._epoch(train, validation))
+                while len(self.history) < call["end"] and not self.stop:
+                    self.history.rows.append(self._epoch(batches, others))
                     for callback in self.callbacks:
                         callback(self)
                     if self.stop:
-                        leg["end"] = len(self.history)
-                    self._save_checkpoint(train)
+                        call["end"] = len(self.history)
+                    self._save_checkpoint(batches)
                     bar.set_postfix(train_loss=f"{self.history[-1]['train_loss']:.3f}")
                     bar.update()
-            finally:  # interrupted: another call of `fit` starts a leg of its own where this one broke off
-                leg["end"] = min(leg["end"], len(self.history))
+            finally:  # interrupted: another call of `fit` begins where this one broke off
+                call["end"] = min(call["end"], len(self.history))
                 self.model.eval()  # ready to be used
         return self.history
 
     def evaluate(self, data: Data) -> float:
-        """The mean loss over the samples, in eval mode and without a gradient."""
-        return self._run(self._as_batches(data, "the evaluation data"), "the evaluation data")
+        """Return the mean loss over the samples, in eval mode and without a gradient; data as those of `fit`."""
+        return self._run(self._batches(data, "the evaluation data"), "the evaluation data")
 
-    def _epoch(self, train: Iterable, validation: Iterable | None) -> dict[str, float]:
-        """Train on every sample once, then validate; returns the history's row."""
+    def _epoch(self, train: Batches, others: Mapping[str, Batches]) -> dict[str, float]:
+        """Train on every sample once, then evaluate on the others; returns the history's row."""
         started = time.perf_counter()
         epoch = len(self.history) + 1
         row = {"epoch": epoch, "train_loss": self._run(train, "the training data", epoch, training=True)}
         if not all(p.isfinite().all() for p in self.model.parameters()):  # the last step of the epoch can do that
             raise TrainingError(self._diverged("The weights are no longer finite", f"the last batch of epoch {epoch}"))
-        if validation is not None:
-            row["validation_loss"] = self._run(validation, "the validation data", epoch)
+        for name, batches in others.items():
+            row[f"{name}_loss"] = self._run(batches, f"the {name} data", epoch)
         return row | {"lr": self._last_lr, "seconds": time.perf_counter() - started}
 
-    def _run(self, batches: Iterable, name: str, epoch: int | None = None, *, training: bool = False) -> float:
+    def _run(self, batches: Batches, name: str, epoch: int | None = None, *, training: bool = False) -> float:
         """One pass over the data; the mean loss, weighted by sample: a short last batch counts for what it holds."""
         self.model.train(training)
         # The same noise at every evaluation: two of them differ by the weights alone.
@@ -198,10 +203,10 @@ class Trainer:
         with torch.set_grad_enabled(training), self._random_numbers(training):
             for number, batch in enumerate(batches, start=1):
                 place = f"batch {number} of {name}" if epoch is None else f"epoch {epoch}, batch {number} of {name}"
-                x, target = self._pair(batch, place, check=not isinstance(batches, TensorBatches))
+                x, target = self.reader.pair(batch, place, None if isinstance(batches, TensorBatches) else self._dtype)
                 x_in = x if self.corrupt is None else self.corrupt(x.clone(), generator)  # the target stays clean
                 output = self.model(x_in) if self.output is None else self.output(self.model, x_in)
-                loss = self.loss(output, target)
+                loss = self._loss(output, target, place)
                 value = loss.item()
                 if not math.isfinite(value):
                     raise TrainingError(self._diverged(f"The loss became {value}", place))
@@ -211,15 +216,19 @@ class Trainer:
                 n_samples += len(x)
         return loss_sum / n_samples
 
-    @contextmanager
-    def _random_numbers(self, training: bool) -> Iterator[None]:
+    def _random_numbers(self, training: bool) -> AbstractContextManager[None]:
         """Those that the model itself draws: in training on and on; at every evaluation the same, and none used up."""
-        if training:
-            yield
-            return
-        with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
-            torch.manual_seed(self.seed)
-            yield
+        return nullcontext() if training else seeded(self.seed, self.device)
+
+    def _loss(self, output: Any, target: Tensor, place: str) -> Tensor:
+        """The loss. Some, as binary cross-entropy, do not accept what a diverged net gives, instead of being NaN."""
+        try:
+            return self.loss(output, target)
+        except (RuntimeError, ValueError) as error:
+            if not _is_finite(output):
+                raise TrainingError(self._diverged("The model's output is no longer finite", place)) from error
+            error.add_note(f"This was in {place}.")
+            raise
 
     def _step(self, loss: Tensor) -> None:
         self.optimizer.zero_grad()
@@ -235,67 +244,64 @@ class Trainer:
             f"smaller lr (a tenth, say), and check that the loss is defined for the model's outputs."
         )
 
-    # ------------------------------------------------------------------------------------- data, checked before use
+    # --------------------------------------------------------------------------- model and data, checked before use
 
-    def _as_batches(self, data: Data, name: str, *, shuffle: bool = False) -> TensorBatches | DataLoader:
-        """What gives batches at every pass, and knows how many; everything checked that can be checked now."""
-        generator = self.generator if shuffle else None
-        if not isinstance(data, (Dataset, DataLoader)):
-            x, target = self._pair(data, name, check=True)
-            return TensorBatches(x, target if self.supervised else None, self.batch_size, generator)
+    @property
+    def _dtype(self) -> torch.dtype:
+        return next(self.model.parameters()).dtype
+
+    def _batches(self, data: Data, name: str, *, shuffle: bool = False) -> Batches:
+        return self.reader.batches(data, name, self._dtype, self.generator if shuffle else None)
+
+    def _check_model(self, train: Batches) -> None:
+        """Say before the first step what would go wrong later."""
+        trained = [p for p in self.model.parameters() if p.requires_grad]
+        if not trained:
+            raise TrainingError(
+                "Every parameter of the model is frozen (requires_grad is False): there is nothing to train. Add a "
+                "layer that is not frozen, or call model.requires_grad_(True)."
+            )
+        if any(p.dtype == torch.float16 for p in trained):
+            raise TrainingError("The model computes in torch.float16, whose digits are too few to train with: small "
+                                "gradients become 0. Use torch.float32 or torch.bfloat16.")  # fmt: skip
+        if last_batch_size(train) == 1 and any(isinstance(module, _BatchNorm) for module in self.model.modules()):
+            self._try_one_sample(train)
+
+    def _try_one_sample(self, train: Batches) -> None:
+        """BatchNorm takes mean and variance over the batch: of vectors, a batch of one has none."""
+        sample = first_sample(train)
+        if sample is None:
+            return
         try:
-            if isinstance(data, Dataset) and len(data):
-                # A loader draws from its generator at every pass: validation must not disturb the training's.
-                own = generator or torch.Generator()
-                data = DataLoader(data, batch_size=self.batch_size, shuffle=shuffle, generator=own)
-            n_batches = len(data)
-        except TypeError as error:
-            raise DataError(f"{name}: this {type(data).__name__} has no length; the schedule needs one.") from error
-        if not n_batches:
-            raise DataError(f"{name} has no samples, or not enough for one batch.")
-        return data
+            with torch.no_grad(), seeded(self.seed, self.device):
+                deepcopy(self.model).train()(self.reader.pair(sample, "the training data")[0])
+        except ValueError as error:
+            raise TrainingError(
+                f"The last batch of an epoch would hold 1 sample, and BatchNorm needs at least 2 in training. Take "
+                f"another batch_size than {self.batch_size}, leave one sample out, or give a DataLoader with "
+                f"drop_last=True."
+            ) from error
 
-    def _pair(self, batch: Tensor | Sequence[Tensor], name: str, *, check: bool) -> tuple[Tensor, Tensor]:
-        """(x, target) on the device. An auto-encoder's target is x itself."""
-        parts = batch if isinstance(batch, (tuple, list)) else (batch,)
-        if len(parts) not in (1, 2) or not all(isinstance(part, Tensor) for part in parts):
-            found = ", ".join(type(part).__name__ for part in parts[:4])
-            raise DataError(f"{name}: a tensor, a pair of tensors, a Dataset or a DataLoader is needed, not {found}.")
-        x, target = parts[0], parts[-1]
-        if self.supervised and (len(parts) == 1 or len(target) != len(x)):
-            found = "none" if len(parts) == 1 else len(target)
-            raise DataError(f"{name}: {len(x)} samples need as many targets (supervised=True); there are {found}.")
-        if check:
-            self._check(x, name)
-        x = x.to(self.device)
-        return x, target.to(self.device) if self.supervised else x
+    # ---------------------------------------------------------------------------------- calls of fit and checkpoints
 
-    def _check(self, x: Tensor, name: str) -> None:
-        if not x.numel():
-            raise DataError(f"{name} is empty: shape {tuple(x.shape)}.")
-        dtype = next(self.model.parameters()).dtype
-        if x.dtype != dtype:
-            hint = "divide bytes by 255" if not x.is_floating_point() else f"x.to({dtype})"
-            raise DataError(f"{name} is {x.dtype}; the model computes in {dtype} ({hint}).")
-        lowest, highest = self.value_range or (-math.inf, math.inf)
-        check_range(x, lowest, highest, name=name)
-
-    # ----------------------------------------------------------------------------------------- legs and checkpoints
-
-    def _begin_leg(self, n_epochs: int, train: TensorBatches | DataLoader) -> dict[str, int]:
-        """The leg of this call of `fit`: the one that the checkpoint holds for it, or a new one."""
-        if not self._legs:
-            self._load_checkpoint(train)
-        begin = self._legs[-1]["end"] if self._legs else 0
-        leg = self._saved_legs[0] if self._saved_legs else {"n_epochs": n_epochs, "end": begin + n_epochs}
-        if leg["n_epochs"] != n_epochs:
-            raise TrainingError(f"{self.checkpoint} was made with n_epochs={leg['n_epochs']}, not {n_epochs}. "
+    def _begin_call(self, n_epochs: int, train: Batches, others: Mapping[str, Batches]) -> dict[str, Any]:
+        """What is recorded of this call of `fit`: what the checkpoint holds of it, or a new record."""
+        data = self._identity_of_data(train, others) if self.checkpoint is not None else {}
+        if not self._fit_calls and self.checkpoint is not None:
+            self._setup = self._identity_of_setup()
+            self._load_checkpoint(data, train)
+        begin = self._fit_calls[-1]["end"] if self._fit_calls else 0
+        new = {"n_epochs": n_epochs, "end": begin + n_epochs, "data": data}
+        call: dict[str, Any] = self._fit_calls_on_disk[0] if self._fit_calls_on_disk else new
+        checkpoints.require_same(call["data"], data, self.checkpoint)
+        if call["n_epochs"] != n_epochs:
+            raise TrainingError(f"{self.checkpoint} was made with n_epochs={call['n_epochs']}, not {n_epochs}. "
                                 f"Delete it to start over, or call fit again to add epochs.")  # fmt: skip
-        self._legs.append(leg)
-        del self._saved_legs[:1]
-        if not self._saved_legs:  # the last leg so far: new, or broken off within it
+        self._fit_calls.append(call)
+        del self._fit_calls_on_disk[:1]
+        if not self._fit_calls_on_disk:  # the last call so far: new, or broken off within it
             self._set_schedule(n_epochs * len(train), n_done=(len(self.history) - begin) * len(train))
-        return leg
+        return call
 
     def _set_schedule(self, n_steps: int, *, n_done: int) -> None:
         """A function of the steps done alone, so that a checkpoint need not hold it."""
@@ -309,58 +315,56 @@ class Trainer:
             for group in self.optimizer.param_groups:
                 group["lr"] = self.lr
 
-    def _setup(self, train: TensorBatches | DataLoader) -> dict[str, Any]:
-        """What a checkpoint must agree in to be continued."""
-        x = train.x if isinstance(train, TensorBatches) else None
+    def _identity_of_setup(self) -> Identity:
+        """What a checkpoint must agree in to be continued, beside the data."""
         return {
             "optimizer": self.optimizer_name, "lr": self.lr, "schedule": self.schedule,
-            "batch_size": self.batch_size, "seed": self.seed,
-            "loss": _name(self.loss), "output": _name(self.output), "corrupt": _name(self.corrupt),
-            "supervised": self.supervised,
-            "training samples": len(train.dataset) if x is None else len(x),
-            "training data's mean": None if x is None else f"{x.mean():.6g}",
-            "parameters": {name: list(p.shape) for name, p in self.model.state_dict().items()},
-            "layers": [_name(module) for module in self.model.modules()],
-            "frozen parameters": [name for name, p in self.model.named_parameters() if not p.requires_grad],
+            "batch_size": self.batch_size, "seed": self.seed, "supervised": self.reader.supervised,
+            **self._identity_of_functions(), **checkpoints.identity_of_model(self.model),
+            "device": self.device.type, "threads": torch.get_num_threads(), "torch": str(torch.__version__),
         }  # fmt: skip
 
-    def _save_checkpoint(self, train: TensorBatches | DataLoader) -> None:
+    def _identity_of_functions(self) -> Identity:
+        functions = {"loss": self.loss, "output": self.output, "corrupt": self.corrupt}
+        identity: Identity = {}
+        for role, function in functions.items():
+            identity |= checkpoints.identity_of_callable(role, function)
+        return identity
+
+    def _identity_of_data(self, train: Batches, others: Mapping[str, Batches]) -> Identity:
+        identity: Identity = {}
+        for name, batches in {"training": train, **others}.items():
+            identity |= checkpoints.identity_of_batches(f"the {name} data", batches)
+        return identity
+
+    def _save_checkpoint(self, train: Batches) -> None:
         if self.checkpoint is None:
             return
-        state = {
-            "setup": self._setup(train), "legs": self._legs, "rows": self.history.rows,
+        checkpoints.write(self.checkpoint, {
+            "setup": self._setup, "fit_calls": self._fit_calls, "rows": self.history.rows,
             "model": self.model.state_dict(), "optimizer": self.optimizer.state_dict(),
             "generators": [generator.get_state() for generator in self._generators(train)],
-        }  # fmt: skip
-        unfinished = self.checkpoint.with_name(self.checkpoint.name + ".tmp")
-        torch.save(state, unfinished)
-        os.replace(unfinished, self.checkpoint)  # whole or not at all: a kill while writing must lose nothing
+            "random states": random_states(self.device),
+        })  # fmt: skip
 
-    def _load_checkpoint(self, train: TensorBatches | DataLoader) -> None:
+    def _load_checkpoint(self, data: Identity, train: Batches) -> None:
+        """Go on from the file, if there is one that belongs to this run; otherwise nothing is changed."""
         if self.checkpoint is None or not self.checkpoint.exists():
             return
-        try:
-            with zipfile.ZipFile(self.checkpoint) as archive:  # torch.load does not compare check sums
-                if damaged := archive.testzip():
-                    raise zipfile.BadZipFile(damaged)
-            state = torch.load(self.checkpoint, map_location=self.device, weights_only=True)
-            saved_setup, rows, legs = dict(state["setup"]), list(state["rows"]), list(state["legs"])
-        except Exception as error:  # damage shows in many ways
-            raise TrainingError(f"{self.checkpoint} is no readable checkpoint. Delete it to start over.") from error
-        for key, value in self._setup(train).items():
-            if saved_setup.get(key) != value:
-                raise TrainingError(f"{self.checkpoint} was made by another set-up: {key} was {saved_setup.get(key)}, "
-                                    f"now it is {value}. Delete it, or give this run another file.")  # fmt: skip
+        state = checkpoints.read(self.checkpoint, self.device)
+        checkpoints.require_same(state["setup"] | state["fit_calls"][0]["data"], self._setup | data, self.checkpoint)
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         for generator, saved in zip(self._generators(train), state["generators"], strict=True):
             generator.set_state(saved.cpu())
-        self.history.rows[:], self._saved_legs = rows, legs
+        set_random_states(state["random states"], self.device)
+        self.history.rows[:], self._fit_calls_on_disk = state["rows"], state["fit_calls"]
 
-    def _generators(self, train: TensorBatches | DataLoader) -> list[torch.Generator]:
-        """Whatever random numbers an epoch draws: the order and the noise, a loader's own, dropout."""
-        return [g for g in (self.generator, train.generator, torch.default_generator) if g is not None]
+    def _generators(self, train: Batches) -> list[torch.Generator]:
+        """Those that draw the order and the noise: our own, and a loader's."""
+        return [generator for generator in (self.generator, train.generator) if generator is not None]
 
 
-def _name(thing: object) -> str | None:
-    return None if thing is None else getattr(thing, "__name__", type(thing).__name__)
+def _is_finite(output: Any) -> bool:
+    parts = output if isinstance(output, (tuple, list)) else (output,)
+    return all(part.isfinite().all() for part in parts if isinstance(part, Tensor))

@@ -44,3 +44,12 @@ def _seeded() -> None:
 @pytest.fixture(scope="session")
 def digits(_course_variables: None) -> ImageData:
     return load_images("mnist-5k")
+
+
+@pytest.fixture
+def float64_by_default() -> Iterator[None]:
+    """As where somebody has called `torch.set_default_dtype`: the course computes in float32 all the same."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(before)

@@ -9,15 +9,38 @@ import pytest
 import course_utils
 
 PACKAGE = Path(course_utils.__file__).parent
-ORDER = ["settings", "provenance", "data", "text", "metrics", "layers", "models", "corruption", "filters", "training",
-         "pretraining", "retrieval", "generation", "critic", "plotting", "widgets", "claims"]  # fmt: skip
+ORDER = [
+    "checks",
+    "settings",
+    "provenance",
+    "data",
+    "text",
+    "metrics",
+    "layers",
+    "inference",
+    "models",
+    "corruption",
+    "filters",
+    "batches",
+    "checkpoint",
+    "history",
+    "training",
+    "pretraining",
+    "retrieval",
+    "text_search",
+    "generation",
+    "critic",
+    "plotting",
+    "widgets",
+    "claims",
+]
 FILES = {str(path.relative_to(PACKAGE)): path for path in sorted(PACKAGE.rglob("*.py"))}
 TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in FILES.items()}
 every_file = pytest.mark.parametrize("name", FILES)
 
 
 def module_of(name: str) -> str:
-    """`data.py` → data, `claims/ledger.py` → claims, `__init__.py` → __init__, the package itself."""
+    """`data.py` → data, `claims/rows.py` → claims, `__init__.py` → __init__, the package itself."""
     return Path(name).parts[0].removesuffix(".py")
 
 
@@ -112,7 +135,7 @@ def test_an_import_is_seen_in_every_form(source):
 
 
 def test_imports_within_a_folder_are_its_own_affair():
-    tree = parsed("from . import ledger\nfrom .ledger import Claim\nfrom course_utils.claims import ledger")
+    tree = parsed("from . import rows\nfrom .rows import Claim\nfrom course_utils.claims import rows")
     assert imported_modules(tree, "claims/measuring.py") == {"claims"}
     assert wrong_way_imports(tree, "claims/measuring.py") == set()
     assert imported_modules(parsed("from ..data import x\nfrom .. import models"), "claims/a.py") == {"data", "models"}

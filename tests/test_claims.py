@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from dataclasses import replace
 
 import pytest
 
-from course_utils import claims, text
+from course_utils import provenance, text
 from course_utils.claims import __main__ as cli
-from course_utils.claims import freshness, ledger, text_experiments
-from course_utils.claims.measuring import RESULTS_FILE, Claim, Measurement, Result, code_of, half_width_95, judge
+from course_utils.claims import claim, claims_table, freshness, rows, series, table
+from course_utils.claims.freshness import stale
+from course_utils.claims.measuring import (
+    RESULTS_FILE,
+    Result,
+    code_of,
+    half_width_95,
+    judge,
+    load_results,
+    measure,
+    save_results,
+)
+from course_utils.claims.rows import CLAIMS, Claim, Measurement
 from course_utils.data import DataError, known_data
 from course_utils.settings import settings
 
@@ -43,8 +55,8 @@ def row(relation: str, *, values=None, **changes) -> Claim:
     ],
 )
 def test_the_verdict_follows_the_interval(relation, values, verdict):
-    claim = row(relation, tolerance=0.05)
-    assert judge(claim, values, [1.0] * len(values), "quick")[0] == verdict
+    made_up = row(relation, tolerance=0.05)
+    assert judge(made_up, values, [1.0] * len(values), "quick")[0] == verdict
 
 
 def test_differences_are_paired_by_seed():
@@ -61,13 +73,13 @@ def test_the_interval_is_students():
 
 
 def test_a_published_number_is_judged_only_on_its_own_data():
-    claim = row("≈", only_on="full")
-    assert judge(claim, [1.0], [1.0], "quick")[0] == "not measurable"
-    assert judge(claim, [1.0], [1.0], "full")[0] == "holds"
+    made_up = row("≈", only_on="full")
+    assert judge(made_up, [1.0], [1.0], "quick")[0] == "not measurable"
+    assert judge(made_up, [1.0], [1.0], "full")[0] == "holds"
 
 
 def test_measure_runs_a_seed_after_the_other():
-    result = claims.measure(row("<", values=[0.1, 0.2, 0.6]), settings(), n_seeds=3)
+    result = measure(row("<", values=[0.1, 0.2, 0.6]), settings(), n_seeds=3)
     assert result.seeds == [0, 1, 2]
     assert result.values == [0.1, 0.2, 0.6]
     assert result.value == pytest.approx(0.3)
@@ -75,43 +87,43 @@ def test_measure_runs_a_seed_after_the_other():
 
 
 def test_a_claim_without_chance_is_measured_once():
-    assert claims.measure(row("<", values=[0.1], seeded=False), settings(), n_seeds=5).seeds == [0]
+    assert measure(row("<", values=[0.1], seeded=False), settings(), n_seeds=5).seeds == [0]
 
 
 def test_missing_data_are_a_verdict_with_a_reason():
     def no_data(cfg, seed):
         raise DataError("mnist is not here")
 
-    result = claims.measure(row("<", measure=no_data), settings(), n_seeds=2)
+    result = measure(row("<", measure=no_data), settings(), n_seeds=2)
     assert (result.verdict, result.value, result.reason) == ("not measurable", None, "mnist is not here")
 
 
 def test_every_row_of_the_ledger_is_well_formed():
-    for id, claim in claims.CLAIMS.items():
-        assert claim.id == id
-        assert claim.sentence.endswith(".")
-        assert claim.relation in ("<", ">", "≈")
-        assert (claim.relation == "≈") == (claim.tolerance > 0), id
+    for id, one in CLAIMS.items():
+        assert one.id == id
+        assert one.sentence.endswith(".")
+        assert one.relation in ("<", ">", "≈")
+        assert (one.relation == "≈") == (one.tolerance > 0), id
 
 
 def test_stored_results_agree_with_what_the_ledger_says_is_reproduced():
-    stored = claims.load_results()
-    for id, claim in claims.CLAIMS.items():
-        for profile in claim.reproduced:
+    stored = load_results()
+    for id, one in CLAIMS.items():
+        for profile in one.reproduced:
             assert (id, profile) in stored, f"{id} is recorded as reproduced in {profile}, but not measured"
             assert stored[id, profile].verdict == "holds", id
-    assert {id for id, _ in stored} <= set(claims.CLAIMS)
+    assert {id for id, _ in stored} <= set(CLAIMS)
 
 
 def test_stored_verdicts_are_what_today_s_rule_says_of_the_stored_values():
-    for (id, profile), result in claims.load_results().items():
+    for (id, profile), result in load_results().items():
         if result.values:
-            verdict, reason = judge(claims.CLAIMS[id], result.values, result.references, profile)
+            verdict, reason = judge(CLAIMS[id], result.values, result.references, profile)
             assert (result.verdict, result.reason) == (verdict, reason), (id, profile)
 
 
 def test_the_stored_table_is_made_from_the_stored_results():
-    assert RESULTS_FILE.with_suffix(".md").read_text(encoding="utf-8") == cli._table(RESULTS_FILE)
+    assert RESULTS_FILE.with_suffix(".md").read_text(encoding="utf-8") == cli.markdown_table(RESULTS_FILE)
 
 
 # ---------------------------------------------------------------------------------------------- older than its code?
@@ -119,41 +131,81 @@ def test_the_stored_table_is_made_from_the_stored_results():
 
 def test_every_quick_row_is_as_old_as_its_code_and_data():
     """Rows of the full profile take hours to measure; `make fresh` lists those that are older."""
-    found = claims.stale(claims.CLAIMS, claims.load_results().values())
+    found = stale(CLAIMS, load_results().values())
     assert [key for key in found if key[1] == "quick"] == []
 
 
 def measured(claim: Claim) -> Result:
-    return claims.measure(claim, settings(), n_seeds=1)
+    return measure(claim, settings(), n_seeds=1)
 
 
 def test_a_result_is_stale_where_its_code_changes(monkeypatch):
-    claim = row("<", measure=text_experiments.cosine_against_inner_product)
-    result = replace(measured(row("<", values=[0.5])), made_with={"code": code_of(claim), "data": {}})
-    assert freshness.why_stale(claim, result) == ""
+    made_up = row("<", measure=CLAIMS["cosine-beats-inner"].measure)
+    result = replace(measured(row("<", values=[0.5])), made_with={"code": code_of(made_up), "data": {}})
+    assert freshness.why_stale(made_up, result) == ""
     monkeypatch.setattr(text, "MAX_QUERY_WORDS", text.MAX_QUERY_WORDS + 1)
-    assert freshness.why_stale(claim, result) == "code"
-    assert claims.stale({"made-up": claim}, [result]) == {("made-up", "quick"): "code"}
+    assert freshness.why_stale(made_up, result) == "code"
+    assert stale({"made-up": made_up}, [result]) == {("made-up", "quick"): "code"}
+
+
+ROW = '''
+from course_utils.claims.rows import BOUND, SSE, Measurement, row
+
+
+@row("made-up", "S0",
+     "A sentence.",
+     quantity="something", unit=SSE, relation="<", reference=1.0, source=BOUND, reproduced=("quick",))
+def measured(digits, seed):
+    """Measure it."""
+    return Measurement(2.0 * seed)
+'''
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "is_stale"),
+    [
+        ("A sentence.", "Other words.", False),
+        ("reference=1.0", "reference=5.0", False),
+        ("source=BOUND, ", "", False),
+        ('reproduced=("quick",)', "reproduced=()", False),
+        ("2.0 * seed", "3.0 * seed", True),
+        ('relation="<"', 'relation="<", on=lambda cfg: None', True),  # it is measured on other data
+    ],
+)
+def test_a_row_is_stale_where_its_function_changes_and_not_where_its_text_does(
+    monkeypatch, tmp_path, old, new, is_stale
+):
+    monkeypatch.setattr(rows, "CLAIMS", {})
+    monkeypatch.setattr(provenance, "ROOT", tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    codes = []
+    for i, source in enumerate((ROW, ROW.replace(old, new))):
+        name = f"made_up_row_{abs(hash((old, new)))}_{i}"
+        (tmp_path / f"{name}.py").write_text(source, encoding="utf-8")
+        importlib.invalidate_caches()
+        importlib.import_module(name)
+        codes.append(code_of(rows.CLAIMS["made-up"]))
+    assert (codes[0] != codes[1]) == is_stale
 
 
 def test_a_result_is_stale_where_its_data_change():
-    claim = row("<", values=[0.5])
-    result = measured(claim)
-    assert freshness.why_stale(claim, result) == ""
+    made_up = row("<", values=[0.5])
+    result = measured(made_up)
+    assert freshness.why_stale(made_up, result) == ""
     other = replace(result, made_with={**result.made_with, "data": {"mnist-5k": "0" * 64}})
-    assert freshness.why_stale(claim, other) == "data"
+    assert freshness.why_stale(made_up, other) == "data"
     known = {name: entry["sha256"] for name, entry in known_data().items()}
-    assert freshness.why_stale(claim, replace(result, made_with={**result.made_with, "data": known})) == ""
+    assert freshness.why_stale(made_up, replace(result, made_with={**result.made_with, "data": known})) == ""
 
 
 def test_a_result_without_a_note_of_what_made_it_is_stale():
-    claim = row("<", values=[0.5])
-    assert freshness.why_stale(claim, replace(measured(claim), made_with={})) == "code"
+    made_up = row("<", values=[0.5])
+    assert freshness.why_stale(made_up, replace(measured(made_up), made_with={})) == "code"
 
 
 def test_what_was_measured_notes_the_data_that_it_names(digits):
-    claim = row("<", measure=lambda cfg, seed: Measurement(0.5, data="mnist-5k"))
-    assert measured(claim).made_with["data"] == {"mnist-5k": known_data()["mnist-5k"]["sha256"]}
+    made_up = row("<", measure=lambda cfg, seed: Measurement(0.5, data="mnist-5k"))
+    assert measured(made_up).made_with["data"] == {"mnist-5k": known_data()["mnist-5k"]["sha256"]}
     assert measured(row("<", values=[0.5])).made_with["data"] == {}
 
 
@@ -165,24 +217,24 @@ def test_the_same_value_confirms_a_change_of_form(today, sd, is_same):
     stale_result = replace(
         measured(row("<", values=[0.5])), made_with={"code": "of an earlier version", "data": {}}, sd=sd
     )
-    claim = row("<", values=[today])
-    done = freshness.confirm(claim, stale_result, settings())
+    made_up = row("<", values=[today])
+    done = freshness.confirm(made_up, stale_result, settings())
     assert (done.is_same, done.stored, done.today) == (is_same, 0.5, today)
-    assert freshness.why_stale(claim, done.result) == ("" if is_same else "code")
+    assert freshness.why_stale(made_up, done.result) == ("" if is_same else "code")
     assert done.result.values == [0.5]
 
 
 @pytest.fixture
 def ledger_of_one(monkeypatch, tmp_path):
     """A ledger of one row with values 0.5 and 0.6, measured and stored in both profiles by code that is now another."""
-    claim = row("<", values=[0.5, 0.6])
+    made_up = row("<", values=[0.5, 0.6])
     path = tmp_path / "claims.json"
     for profile in ("quick", "full"):
-        result = claims.measure(claim, replace(settings(), profile=profile), n_seeds=2)
-        claims.save_results([replace(result, made_with={"code": "earlier", "data": {}})], path)
-    monkeypatch.setattr(cli, "CLAIMS", {"made-up": claim})
+        result = measure(made_up, replace(settings(), profile=profile), n_seeds=2)
+        save_results([replace(result, made_with={"code": "earlier", "data": {}})], path)
+    monkeypatch.setattr(cli, "CLAIMS", {"made-up": made_up})
     monkeypatch.setattr(cli, "RESULTS_FILE", path)
-    monkeypatch.setattr(cli, "load_results", lambda file=path: claims.load_results(file))
+    monkeypatch.setattr(cli, "load_results", lambda file=path: load_results(file))
     return path
 
 
@@ -198,7 +250,7 @@ def test_confirming_stamps_the_quick_row_and_the_full_one_of_the_same_code(ledge
     assert cli.main(["confirm", "--json", str(ledger_of_one)]) == 0
     assert "0.5 stored, 0.5 today: the same" in capsys.readouterr().out
     assert cli.main(["stale"]) == 0
-    assert claims.load_results(ledger_of_one)["made-up", "full"].values == [0.5, 0.6]
+    assert load_results(ledger_of_one)["made-up", "full"].values == [0.5, 0.6]
 
 
 def test_confirming_leaves_a_row_that_gives_another_value_stale(ledger_of_one, monkeypatch, capsys):
@@ -213,52 +265,67 @@ def test_confirming_leaves_a_row_that_gives_another_value_stale(ledger_of_one, m
 
 def test_a_claim_that_breaks_on_other_data_than_the_ledger_s_is_a_finding_and_no_error(monkeypatch):
     monkeypatch.setenv("COURSE_PROFILE", "full")
-    monkeypatch.setattr(ledger, "differing_data", lambda: {"python-docs"})
-    assert claims.claim("pca30-mnist-sse", 14.5).verdict == "fails here"
+    monkeypatch.setattr(table, "differing_data", lambda: {"python-docs"})
+    assert claim("pca30-mnist-sse", 14.5).verdict == "fails here"
 
 
 def test_claim_compares_with_the_published_number(monkeypatch):
     monkeypatch.setenv("COURSE_PROFILE", "full")
-    assert claims.claim("pca30-mnist-sse", 13.866).verdict == "holds"
+    assert claim("pca30-mnist-sse", 13.866).verdict == "holds"
 
 
 def test_claim_raises_when_a_reproduced_claim_breaks(monkeypatch):
     monkeypatch.setenv("COURSE_PROFILE", "full")
-    monkeypatch.setattr(ledger, "differing_data", set)
-    with pytest.raises(claims.ClaimBroken, match=r"pca30-mnist-sse.*14\.50"):
-        claims.claim("pca30-mnist-sse", 14.5)
+    monkeypatch.setattr(table, "differing_data", set)
+    with pytest.raises(table.ClaimBroken, match=r"pca30-mnist-sse.*14\.50"):
+        claim("pca30-mnist-sse", 14.5)
 
 
 def test_claim_that_was_never_reproduced_fails_without_an_error():
-    assert claims.claim("tied-lowers-test-error", 9.0, reference=8.0).verdict == "fails here"
+    assert claim("tied-lowers-test-error", 9.0, reference=8.0).verdict == "fails here"
 
 
 def test_claim_names_what_it_needs():
     with pytest.raises(KeyError, match=r"pca31.*pca30-mnist-sse"):
-        claims.claim("pca31", 1.0)
+        claim("pca31", 1.0)
     with pytest.raises(ValueError, match="reference="):
-        claims.claim("deep-beats-pca", 8.0)
+        claim("deep-beats-pca", 8.0)
 
 
 def test_the_table_shows_sentence_number_and_verdict():
-    table = claims.claims_table(claims.claim("deep-beats-pca", 8.5, reference=14.2))
-    page = table._repr_html_()
+    shown = claims_table(claim("deep-beats-pca", 8.5, reference=14.2))
+    page = shown._repr_html_()
     assert "restores digits better than PCA" in page
     assert "8.50 &lt; 14.2" in page
     assert "holds" in page
-    assert repr(table).startswith("deep-beats-pca: 8.50 < 14.2")
+    assert repr(shown).startswith("deep-beats-pca: 8.50 < 14.2")
+
+
+def test_the_table_shows_a_row_that_is_only_stored_without_a_number_of_the_notebook():
+    shown = claims_table(claim("tied-halves-weights", 50.1), stored=["noisy-targets-will-do"])
+    heads, first, second = shown._repr_html_().split("<tr>")[1:]
+    assert heads.count("<th") == first.count("<td") == second.count("<td") == 5
+    assert "50.1 ≈ 50.0" in first
+    assert second.split("<td")[3].endswith(">–</td>")
+    quick = load_results()["noisy-targets-will-do", "quick"]
+    assert f"{quick.value:.2f} ± {quick.sd:.2f} &lt; 1.00 <small>({len(quick.seeds)} seeds)</small>" in second
+    assert f"noisy-targets-will-do: not measured here; stored: quick {quick.value:.2f}" in repr(shown)
+    with pytest.raises(KeyError, match="pca31"):
+        claims_table(stored=["pca31"])
 
 
 def test_series_gives_mean_and_interval(monkeypatch):
-    result = claims.measure(row("<", values=[0.5, 0.5]), settings(), n_seeds=2)
+    result = measure(row("<", values=[0.5, 0.5]), settings(), n_seeds=2)
     stored = {("made-up", "quick"): replace(result, series={"deep": [[1.0, 2.0], [3.0, 2.0]]})}
-    monkeypatch.setattr(ledger, "load_results", lambda: stored)
-    mean, half = claims.series("made-up", "quick")["deep"]
+    monkeypatch.setattr(table, "load_results", lambda: stored)
+    found = series("made-up", "quick")
+    mean, half = found["deep"]
+    assert (found.data, found.n_seeds) == ("none", 2)
     assert mean == [2.0, 2.0]
     assert half[0] > 1
     assert half[1] == 0
     with pytest.raises(KeyError, match="make claims PROFILE=full"):
-        claims.series("made-up", "full")
+        series("made-up", "full")
 
 
 # --------------------------------------------------------------------------------------- the file and the command line
@@ -266,19 +333,19 @@ def test_series_gives_mean_and_interval(monkeypatch):
 
 def test_results_survive_the_file_and_keep_the_rows_of_others(tmp_path):
     file = tmp_path / "claims.json"
-    first = claims.measure(row("<", values=[0.5, 0.6]), settings(), n_seeds=2)
+    first = measure(row("<", values=[0.5, 0.6]), settings(), n_seeds=2)
     other = replace(first, profile="full")
-    claims.save_results([first], file)
-    claims.save_results([other], file)
-    claims.save_results([replace(first, value=0.7)], file)
-    assert claims.load_results(file) == {("made-up", "quick"): replace(first, value=0.7), ("made-up", "full"): other}
+    save_results([first], file)
+    save_results([other], file)
+    save_results([replace(first, value=0.7)], file)
+    assert load_results(file) == {("made-up", "quick"): replace(first, value=0.7), ("made-up", "full"): other}
 
 
 def test_a_damaged_file_is_left_alone(tmp_path):
     file = tmp_path / "claims.json"
     file.write_text("[{")
     with pytest.raises(DataError, match="no readable JSON"):
-        claims.load_results(file)
+        load_results(file)
     assert file.read_text() == "[{"
 
 
@@ -286,12 +353,12 @@ def test_a_damaged_file_is_left_alone(tmp_path):
 def small_ledger(monkeypatch):
     """The command line with two made-up rows, one recorded as reproduced; each value can be changed."""
     values = {"steady": 0.5, "open": 2.0}
-    rows = {
+    two = {
         id: row("<", id=id, measure=lambda cfg, seed, id=id: Measurement(values[id], data="none"),
                 reproduced=("quick",) if id == "steady" else ())
         for id in values
     }  # fmt: skip
-    monkeypatch.setattr(cli, "CLAIMS", rows)
+    monkeypatch.setattr(cli, "CLAIMS", two)
     return values
 
 
@@ -335,7 +402,7 @@ def test_wrong_usage_is_refused(arguments, capsys):
 def test_list_names_every_claim(capsys):
     assert cli.main(["list"]) == 0
     listing = capsys.readouterr().out
-    assert [id for id in claims.CLAIMS if id not in listing] == []
+    assert [id for id in CLAIMS if id not in listing] == []
 
 
 def test_a_wrong_setting_is_an_error_not_a_traceback(monkeypatch):

@@ -15,11 +15,13 @@ from matplotlib.textpath import TextPath
 from PIL import Image
 from torch import nn
 
+from course_utils.inference import encode_all
 from course_utils.layers import MaxPool, Positions, Unpool, deconvolution, overlapping_sums
-from course_utils.models import ConvAutoencoder, encode_all
+from course_utils.models import ConvAutoencoder
 from course_utils.plotting import COLOURS
 from course_utils.widgets import DeconvolutionStepper, LiveFigure, PositionsExplorer, UnpoolingStepper
-from course_utils.widgets import convolution as drawing
+from course_utils.widgets import cells as drawing
+from course_utils.widgets import deconvolution as computing
 
 
 def numbers(widget: LiveFigure) -> list[float]:
@@ -41,23 +43,23 @@ def in_colour(widget: LiveFigure, colour: str) -> np.ndarray:
 @cache
 def texts_by_outline(height: float) -> dict[bytes, str]:
     known = [*(str(n).replace("-", "−") for n in range(-243, 244)), "", "–"]
-    return {drawing._outline(text, height).vertices.tobytes(): text for text in known}
+    return {drawing.outline(text, height).vertices.tobytes(): text for text in known}
 
 
-def drawn(cells: drawing._Cells) -> list[str | None]:
+def drawn(cells: drawing.Cells) -> list[str | None]:
     """The number drawn in each square, read from its outline; "" in an empty one, None where there is no square."""
-    read = texts_by_outline(cells._height)
-    there = [read[path.vertices.tobytes()] for path in cells._numbers.get_paths()]
-    edges = cells._squares.get_edgecolors()
+    read = texts_by_outline(cells.height)
+    there = [read[path.vertices.tobytes()] for path in cells.numbers.get_paths()]
+    edges = cells.squares.get_edgecolors()
     assert len(there) == len(edges) == cells.n
     return [None if edge[3] == 0 and not text else text for text, edge in zip(there, edges, strict=True)]
 
 
-def grounds(cells: drawing._Cells) -> list[tuple[float, ...]]:
-    return [tuple(colour) for colour in cells._squares.get_facecolors()]
+def grounds(cells: drawing.Cells) -> list[tuple[float, ...]]:
+    return [tuple(colour) for colour in cells.squares.get_facecolors()]
 
 
-def marked(cells: drawing._Cells, colour: str = drawing.CHOSEN) -> list[int]:
+def marked(cells: drawing.Cells, colour: str = drawing.CHOSEN) -> list[int]:
     return [i for i, ground in enumerate(grounds(cells)) if ground == to_rgba(colour)]
 
 
@@ -174,26 +176,37 @@ def test_every_control_is_in_the_arrangement(widget):
 
 def test_a_number_is_drawn_as_matplotlib_writes_it_in_the_middle_of_its_square():
     for text in ("7", "−3", "81"):
-        outline, written = drawing._outline(text, 12.0), TextPath((0, 0), text, size=12)
+        outline, written = drawing.outline(text, 12.0), TextPath((0, 0), text, size=12)
         np.testing.assert_allclose(np.ptp(outline.vertices, axis=0), np.ptp(written.vertices, axis=0))
         left, right = outline.get_extents().intervalx
         assert left == pytest.approx(-right)
-    low, high = drawing._outline("0", 12.0).get_extents().intervaly
+    low, high = drawing.outline("0", 12.0).get_extents().intervaly
     assert (low + high) == pytest.approx(0, abs=0.5)
-    assert drawing._outline("", 12.0).get_extents().width == 0
+    assert drawing.outline("", 12.0).get_extents().width == 0
 
 
 def test_the_widest_number_stays_within_its_square():
     stepper = DeconvolutionStepper((9, 9, 9), (-9, -9, -9), stride=1)
     cells = stepper._cells["left out"]
-    squares = cells._squares.get_paths()[0].get_extents().transformed(cells._squares.get_transform())
-    assert drawing._outline("−243", cells._height).get_extents().width < squares.width - 4
+    squares = cells.squares.get_paths()[0].get_extents().transformed(cells.squares.get_transform())
+    assert drawing.outline("−243", cells.height).get_extents().width < squares.width - 4
 
 
-def test_cells_refuse_another_number_of_cells():
+def test_cells_refuse_what_has_no_square():
     cells = UnpoolingStepper()._cells["pooled"]
-    with pytest.raises(ValueError, match="4 squares, and 3"):
-        cells.show([drawing._cell(1)] * 3)
+    with pytest.raises(ValueError, match="4 squares, and 5"):
+        cells.show([drawing.cell(1)] * 5)
+    with pytest.raises(ValueError, match="4 squares, and 1"):
+        cells.show({4: drawing.cell(1)})
+
+
+def test_squares_without_a_cell_are_all_alike():
+    cells = UnpoolingStepper()._cells["pooled"]
+    for others in (drawing.NOTHING, drawing.BLANK):
+        look = cells.show({2: drawing.cell(7)}, others=others)
+        grounds = [others[1]] * 4
+        grounds[2] = drawing.EMPTY
+        assert list(look[cells.squares]["facecolors"]) == grounds
 
 
 # --------------------------------------------------------------------------------------------------- UnpoolingStepper
@@ -238,10 +251,10 @@ def test_unpooling_frames_the_cell_of_the_step_in_every_panel_that_takes_part(mo
         expected = dict.fromkeys(stepper._frames)
         if step:
             cell, plane = (step - 1) % 4, "input" if step <= 4 else "unpooled"
-            expected["pooled"] = stepper._corners["pooled"][cell]
-            expected[plane] = stepper._corners[plane][firsts[cell]]
+            expected["pooled"] = stepper._cells["pooled"].corners[cell]
+            expected[plane] = stepper._cells[plane].corners[firsts[cell]]
             if mode == "positions":
-                expected["positions"] = stepper._corners["positions"][cell]
+                expected["positions"] = stepper._cells["positions"].corners[cell]
         assert {name: corner(frame) for name, frame in stepper._frames.items()} == expected
         assert bool(in_colour(stepper, COLOURS[1]).sum() > 500) == (step > 0)
 
@@ -386,12 +399,13 @@ def test_deconvolution_points_at_the_column_the_window_and_the_outputs():
     for t in range(9):
         stepper.t.value = t
         (column, _), (window, _), (output, _) = map(corner, (stepper._column, stepper._window, stepper._output))
-        assert column == pytest.approx(stepper._left + t)
-        assert window == pytest.approx(stepper._right + t)
+        assert column == pytest.approx(stepper.LEFT + t)
+        assert window == pytest.approx(stepper.RIGHT + t)
         assert output == pytest.approx(window + 1)  # below the window's middle
         assert [text.get_text() for text in stepper._below] == [f"t = {t}"] * 2
     stepper.t.value = 9
     assert [corner(frame) for frame in (stepper._column, stepper._window, stepper._output)] == [None] * 3
+    assert not any(text.get_visible() for text in stepper._below)
     assert in_colour(stepper, COLOURS[1]).sum() == 0
 
 
@@ -435,12 +449,12 @@ def test_after_the_last_output_the_readout_says_that_they_agree_and_notices_when
     stepper = DeconvolutionStepper(stride=2, t=7)
     assert stepper.readout.value.startswith("all 7 outputs by both computations: they agree ")
     assert numbers(stepper) == [7, 7]
-    monkeypatch.setattr(drawing, "overlapping_sums", lambda x, kernel, *, stride: torch.zeros(7))
+    monkeypatch.setattr(computing, "overlapping_sums", lambda x, kernel, *, stride: torch.zeros(7))
     stepper.refresh()
     assert "they do <b>not</b> agree" in stepper.readout.value
     assert numbers(stepper) == [0, 7]
     monkeypatch.undo()
-    monkeypatch.setattr(drawing, "deconvolution", lambda x, weight, *, stride: torch.zeros(7))
+    monkeypatch.setattr(computing, "deconvolution", lambda x, weight, *, stride: torch.zeros(7))
     stepper.refresh()
     assert numbers(stepper) == [0, 7]
 
@@ -462,13 +476,13 @@ def test_nothing_is_drawn_outside_the_picture_with_the_largest_output():
     stepper = DeconvolutionStepper(stride=3)
     (width, _), (height, _) = stepper._figure.axes[0].get_xlim()[::-1], stepper._figure.axes[0].get_ylim()
     for cells in stepper._cells.values():
-        for path in cells._squares.get_paths():
+        for path in cells.squares.get_paths():
             box = path.get_extents()
             assert 0 < box.x0 < box.x1 < width
             assert 0 < box.y0 < box.y1 < height
-    left, right = (stepper._cells[name]._squares for name in ("left out", "padded"))
-    assert max(path.get_extents().x1 for path in left.get_paths()) < stepper._right - 2.1  # the words' room
-    assert min(path.get_extents().x0 for path in right.get_paths()) == pytest.approx(stepper._right)
+    left, right = (stepper._cells[name].squares for name in ("left out", "padded"))
+    assert max(path.get_extents().x1 for path in left.get_paths()) < stepper.RIGHT - 2.1  # the words' room
+    assert min(path.get_extents().x0 for path in right.get_paths()) == pytest.approx(stepper.RIGHT)
 
 
 @pytest.mark.parametrize(

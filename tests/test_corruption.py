@@ -1,3 +1,5 @@
+import pickle
+
 import numpy as np
 import pytest
 import torch
@@ -88,6 +90,40 @@ def test_no_noise_at_all_changes_nothing(make):
 )
 def test_a_corruption_is_named_after_its_noise(make, name):
     assert make().__name__ == name
+
+
+@every_corruption
+def test_a_corruption_can_be_pickled_and_is_the_same_then(make):
+    corrupt, x = make(), torch.rand(20, 1, 9, 7)
+    again = pickle.loads(pickle.dumps(corrupt))
+    assert again.__name__ == corrupt.__name__
+    assert torch.equal(again(x, generator()), corrupt(x, generator()))
+
+
+@every_corruption
+def test_the_noise_does_not_depend_on_torchs_default_type(make, float64_by_default):
+    x = torch.rand(20, 1, 9, 7, dtype=torch.float32)
+    noisy = make()(x, generator())
+    assert noisy.dtype == torch.float32
+    torch.set_default_dtype(torch.float32)
+    assert torch.equal(make()(x, generator()), noisy)
+
+
+@every_corruption
+def test_no_samples_stay_no_samples(make):
+    assert make()(torch.empty(0, 1, 9, 7), generator()).shape == (0, 1, 9, 7)
+
+
+@pytest.mark.parametrize("make", [MAKERS["gaussian"], MAKERS["salt and pepper"], lambda: one_of(gaussian(0))])
+@pytest.mark.parametrize("value", [-0.01, 1.01, 3.1, np.nan, np.inf])
+def test_what_is_for_pixels_refuses_other_numbers(make, value):
+    x = torch.rand(5, 1, 4, 6)
+    make()(x, generator())
+    x[2, 0, 1, 1] = value
+    with pytest.raises(ValueError, match=r"\[0, 1\]"):
+        make()(x, generator())
+    gaussian(0.5, clip=False)(x, generator())
+    masking(0.5)(x, generator())
 
 
 # ----------------------------------------------------------------------------------------------------------- masking

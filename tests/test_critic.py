@@ -5,8 +5,9 @@ from torch import Tensor
 from course_utils.corruption import corrupted, gaussian, shifting
 from course_utils.critic import NON_EXAMPLES, Critic, fit_critic, non_examples
 from course_utils.data import ImageData
+from course_utils.inference import predict_logits
 from course_utils.metrics import cross_entropy
-from course_utils.models import Classifier, predict_logits
+from course_utils.models import Classifier
 from course_utils.training import Trainer
 
 
@@ -215,3 +216,13 @@ def test_halves_are_of_two_images_one_half_the_upper_and_one_half_the_left():
     others = torch.where(torch.arange(n) < n // 2, joined[:, 0, 5, 0], joined[:, 0, 0, 3])
     assert torch.equal(others.sort().values, torch.arange(float(n)))  # each image lends itself once
     assert (others == torch.arange(n)).sum() < 5
+
+
+def test_a_critic_is_the_same_whatever_torchs_default_type_is_and_leaves_the_random_numbers_alone(float64_by_default):
+    x = torch.rand(40, 1, 6, 6, dtype=torch.float32, generator=torch.Generator().manual_seed(0))
+    state = torch.get_rng_state()
+    in_float64 = fit_critic(x, torch.arange(40) % 2, n_classes=2, n_epochs=1)
+    assert torch.equal(torch.get_rng_state(), state)
+    torch.set_default_dtype(torch.float32)
+    again = fit_critic(x, torch.arange(40) % 2, n_classes=2, n_epochs=1)
+    assert torch.equal(in_float64.probability(x), again.probability(x))

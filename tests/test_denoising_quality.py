@@ -6,8 +6,9 @@ from torch import Tensor
 
 from course_utils.corruption import corrupted, gaussian
 from course_utils.filters import best_filter
+from course_utils.inference import reconstruct
 from course_utils.metrics import kl_nats_per_image, negative_elbo, psnr_db
-from course_utils.models import DeepAutoencoder, VariationalAutoencoder, reconstruct
+from course_utils.models import DeepAutoencoder, VariationalAutoencoder
 from course_utils.training import Trainer
 
 NOISE = gaussian(0.5)
@@ -50,14 +51,18 @@ ELBO_BOUND = 180.0
 def trained(digits, kl_weight: float, *, n_epochs: int = 8) -> VariationalAutoencoder:
     torch.manual_seed(0)
     model = VariationalAutoencoder((784, 256, 64, 2), mean=digits.train_images.mean(dim=0))
-    trainer = Trainer(model, loss=negative_elbo(kl_weight), output=VariationalAutoencoder.sampled, batch_size=100)
+    trainer = Trainer(
+        model, loss=negative_elbo(kl_weight), output=VariationalAutoencoder.forward_sampled, batch_size=100
+    )
     if n_epochs:
         trainer.fit(digits.train_images, n_epochs=n_epochs)
     return model
 
 
 def nats_of_test_digits(digits, model: VariationalAutoencoder) -> float:
-    return Trainer(model, loss=negative_elbo(), output=VariationalAutoencoder.sampled).evaluate(digits.test_images)
+    return Trainer(model, loss=negative_elbo(), output=VariationalAutoencoder.forward_sampled).evaluate(
+        digits.test_images
+    )
 
 
 def divergence(digits, model: VariationalAutoencoder) -> float:

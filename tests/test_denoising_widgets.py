@@ -16,7 +16,8 @@ from torch import Tensor, nn
 
 from course_utils.corruption import corrupted, gaussian, masking, salt_and_pepper
 from course_utils.filters import TunedFilter, best_filter
-from course_utils.models import DeepAutoencoder, reconstruct
+from course_utils.inference import reconstruct
+from course_utils.models import DeepAutoencoder
 from course_utils.widgets import DenoisingExplorer
 from course_utils.widgets.pointer import DrawingPad
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from course_utils.layers import MaxPool, Positions, TiedLinear, Unpool, cropped, deconvolution, overlapping_sums
+from course_utils.layers import MaxPool, Positions, TiedLinear, Unpool, crop_to, deconvolution, overlapping_sums
 from course_utils.metrics import count_parameters, sse_per_image
 
 
@@ -106,7 +106,13 @@ def trained(pair: Pair) -> Pair:
     return pair
 
 
-FATES = [fresh, copied, in_float64, with_loaded_weights, saved_and_loaded, loaded_into_another, trained]
+def with_assigned_weights(pair: Pair) -> Pair:
+    pair.load_state_dict(Pair(type(pair.decoder)).state_dict(), assign=True)
+    return pair
+
+
+FATES = [fresh, copied, in_float64, with_loaded_weights, with_assigned_weights, saved_and_loaded, loaded_into_another,
+         trained]  # fmt: skip
 
 
 @pytest.mark.parametrize("fate", FATES)
@@ -119,6 +125,15 @@ def test_the_weight_is_shared_and_stays_so_when_the_model_is(fate):
 def test_a_weight_of_its_own_is_told_from_a_shared_one_when_the_model_is(mistake, fate):
     with pytest.raises(AssertionError):
         check_shared(fate(Pair(mistake)))
+
+
+def test_the_mirror_follows_a_layer_whose_weight_is_computed():
+    pair = Pair()
+    nn.utils.parametrizations.weight_norm(pair.encoder)
+    trained(pair)
+    z = torch.rand(5, 3)
+    torch.testing.assert_close(pair.decoder(z), z @ pair.encoder.weight + pair.decoder.bias)
+    assert count_parameters(pair) == 4 * 3 + 3 + 3 + 4  # directions, lengths and biases
 
 
 def test_the_output_is_the_code_times_the_weight_plus_a_bias_that_starts_at_0():
@@ -415,11 +430,11 @@ def test_a_size_that_cannot_have_been_pooled_to_these_cells_is_refused_with_thos
 
 def test_cropping_keeps_the_top_left_and_loses_less_than_a_cell():
     x = torch.arange(20.0).reshape(1, 1, 4, 5)
-    assert torch.equal(cropped(x, (4, 5), by_less_than=1), x)
-    assert torch.equal(cropped(x, (2, 4), by_less_than=3), x[..., :2, :4])
-    for size, by in (((3, 5), 1), ((4, 3), 2), ((5, 5), 2)):
+    assert torch.equal(crop_to(x, (4, 5), max_crop=1), x)
+    assert torch.equal(crop_to(x, (2, 4), max_crop=3), x[..., :2, :4])
+    for size, by in (((3, 5), 0), ((4, 3), 1), ((5, 5), 1)):
         with pytest.raises(ValueError, match=r"from \(\d, \d\) to \(4, 5\)"):
-            cropped(x, size, by_less_than=by)
+            crop_to(x, size, max_crop=by)
 
 
 @pytest.mark.parametrize("mode", ["positions", "repeat"])
@@ -596,13 +611,13 @@ def test_a_deconvolution_of_no_image_is_none():
         ((1, 2, 5), (2, 1, 3, 3), {}, r"they are \(1, 2, 5\) and \(2, 1, 3, 3\)"),
         ((2, 5), (2, 1), {}, r"x must be \(n, c_in, length\)"),
         ((1, 2, 5, 5, 5), (2, 1, 3, 3, 3), {}, r"x must be \(n, c_in, length\)"),
-        ((1, 2, 5), (2, 1, 3), {"stride": 0}, "stride is 0; it must be 1 whole numbers of at least 1"),
+        ((1, 2, 5), (2, 1, 3), {"stride": 0}, "stride is 0"),
         ((1, 2, 5), (2, 1, 3), {"dilation": 0}, "dilation is 0; .* at least 1"),
         ((1, 2, 5), (2, 1, 3), {"padding": -1}, "padding is -1; .* at least 0"),
         ((1, 2, 5), (2, 1, 3), {"output_padding": -1}, "output_padding is -1; .* at least 0"),
         ((1, 2, 5), (2, 1, 3), {"stride": (1, 1)}, r"stride is \(1, 1\); it must be 1 whole numbers"),
         ((1, 2, 5, 5), (2, 1, 3, 3), {"padding": (1, 1, 1)}, r"padding is \(1, 1, 1\); it must be 2 whole numbers"),
-        ((1, 2, 5, 5), (2, 1, 3, 3), {"padding": (1, -1)}, r"padding is \(1, -1\)"),
+        ((1, 2, 5, 5), (2, 1, 3, 3), {"padding": (1, -1)}, "padding is -1"),
         ((1, 2, 5), (2, 1, 3), {"output_padding": 1}, r"output_padding is \(1,\); .* stride \(1,\) or dilation \(1,\)"),
         ((1, 2, 5), (2, 1, 3), {"output_padding": 3, "stride": 2, "dilation": 3}, "must be smaller than stride"),
         ((1, 2, 5, 5), (2, 1, 3, 3), {"output_padding": (0, 2), "stride": (3, 2)}, r"output_padding is \(0, 2\)"),

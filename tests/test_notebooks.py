@@ -15,8 +15,8 @@ from types import SimpleNamespace
 import nbformat
 import pytest
 
-from course_utils.claims import CLAIMS
 from course_utils.claims.measuring import code_of
+from course_utils.claims.rows import CLAIMS
 from tools import notebooks as tool
 
 PATHS = sorted((tool.ROOT / "notebooks").glob("*.ipynb"))
@@ -105,8 +105,8 @@ def test_a_notebook_is_stale_where_the_known_data_change(monkeypatch):
 
 FINGERPRINTS = """
 import nbformat
-from course_utils.claims import CLAIMS
 from course_utils.claims.measuring import code_of
+from course_utils.claims.rows import CLAIMS
 from tools import notebooks as t
 print(*[t.made_with(nbformat.read(path, 4))["code"] for path in sorted((t.ROOT / "notebooks").glob("*.ipynb"))])
 print(*map(code_of, CLAIMS.values()))

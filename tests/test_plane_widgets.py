@@ -15,10 +15,11 @@ from PIL import Image
 from torch import Tensor, nn
 
 from course_utils.generation import limits_of
-from course_utils.models import ConvAutoencoder, DeepAutoencoder, VariationalAutoencoder, decode_all, encode_all
+from course_utils.inference import decode_all, encode_all
+from course_utils.models import ConvAutoencoder, DeepAutoencoder, VariationalAutoencoder
 from course_utils.plotting import COLOURS, class_colours
 from course_utils.widgets import CodeSliders, LiveFigure, PlaneExplorer
-from course_utils.widgets.plane import PlanePointer
+from course_utils.widgets.pointer import PlanePointer
 
 N, H, W = 60, 9, 8
 CLASSES = ("zero", "one", "<two>")

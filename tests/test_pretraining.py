@@ -1,3 +1,4 @@
+import re
 from collections.abc import Callable
 
 import pytest
@@ -392,9 +393,8 @@ def test_a_classifier_learns(frozen):
 
 @pytest.mark.parametrize("sizes", [(), (12,), (12, 0), (0, 5), (12, -1, 5)], ids=str)
 def test_sizes_that_are_no_stack_are_refused(sizes):
-    with pytest.raises(ValueError, match=r"at least one layer's.* each at least 1") as refusal:
+    with pytest.raises(ValueError, match=r"sizes.*" + re.escape(str(tuple(sizes)))):
         GreedyPretrainer(sizes)
-    assert str(sizes) in str(refusal.value)
 
 
 def test_an_unknown_activation_is_refused_at_once():
@@ -432,7 +432,7 @@ def test_a_classifier_before_all_stages_are_trained_is_refused(n_trained):
 
 
 def test_a_classifier_of_no_classes_is_refused():
-    with pytest.raises(ValueError, match="at least 1 unit"):
+    with pytest.raises(ValueError, match=r"sizes\[4\].* at least 1"):
         trained().classifier(0)
 
 
@@ -517,12 +517,12 @@ def test_a_killed_run_goes_on_in_its_stage_and_ends_as_one_that_was_never_killed
 @pytest.mark.parametrize(
     ("change", "named"),
     [
-        ({"sizes": (12, 9, 8)}, r"stage1.pt .*parameters"),
-        ({"sizes": (12, 10, 7)}, r"stage2.pt .*parameters"),
+        ({"sizes": (12, 9, 8)}, r"stage1.pt .*\[10, 12\]"),
+        ({"sizes": (12, 10, 7)}, r"stage2.pt .*\[8, 10\]"),
         ({"seed": 1}, "seed was 0, now it is 1"),
-        ({"activation": "sigmoid"}, "layers"),
-        ({"tied": False}, "parameters"),
-        ({"x": images(seed=1)}, "training data's mean"),
+        ({"activation": "sigmoid"}, "ReLU.*Sigmoid"),
+        ({"tied": False}, "TiedLinear"),
+        ({"x": images(seed=1)}, "training data changed"),
         ({"n_epochs": 4}, "n_epochs=3, not 4"),
         ({"optimizer": "sgd"}, "optimizer was adam, now it is sgd"),
     ],
@@ -538,7 +538,7 @@ def test_checkpoints_of_another_stack_are_refused_with_what_differs(tmp_path, ch
 
 
 def test_layers_and_head_may_start_as_before_2010_within_one_over_the_root_of_their_inputs():
-    one = pretrainer((400, 300, 50), start="torch")
+    one = pretrainer((400, 300, 50), init="default")
     one.fit(torch.rand(20, 400), n_epochs=0)
     model = one.classifier(10)
     for layer in (*model.body[::2], model.head):
@@ -547,7 +547,7 @@ def test_layers_and_head_may_start_as_before_2010_within_one_over_the_root_of_th
 
 
 def test_a_start_scale_multiplies_the_starting_weights_and_not_the_biases():
-    plain, small = (trained(n_epochs=0, start_scale=scale).stages[0] for scale in (1.0, 0.1))
+    plain, small = (trained(n_epochs=0, init_scale=scale).stages[0] for scale in (1.0, 0.1))
     torch.testing.assert_close(small.layer.weight, 0.1 * plain.layer.weight)
     torch.testing.assert_close(small.autoencoder.decoder[0].bias, plain.autoencoder.decoder[0].bias)
 
@@ -555,9 +555,9 @@ def test_a_start_scale_multiplies_the_starting_weights_and_not_the_biases():
 @pytest.mark.parametrize(
     ("options", "error", "complaint"),
     [
-        ({"start": "glorot"}, ValueError, "start is 'glorot'; it must be 'he' or 'torch'"),
-        ({"start_scale": 0.0}, ValueError, "start_scale is 0.0; it must be above 0"),
-        ({"lr": -1.0}, TrainingError, "lr must be above 0"),
+        ({"init": "glorot"}, ValueError, "'glorot'"),
+        ({"init_scale": 0.0}, ValueError, "init_scale is 0.0; it must be above 0"),
+        ({"lr": -1.0}, TrainingError, "lr is -1.0"),
         ({"batchsize": 5}, TypeError, "batchsize"),
     ],
 )
@@ -572,3 +572,10 @@ def test_the_caller_s_random_numbers_are_left_alone():
     torch.manual_seed(3)
     trained().classifier(4)
     assert torch.equal(torch.rand(3), expected)
+
+
+def test_a_stack_is_the_same_whatever_torchs_default_type_is(float64_by_default):
+    x = images().float()
+    in_float64 = trained(x=x)
+    torch.set_default_dtype(torch.float32)
+    assert everything(in_float64) == everything(trained(x=x))

@@ -6,9 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from course_utils.claims.convolution_experiments import CHANNELS, conv_net, sse_by_positions
-from course_utils.claims.convolution_experiments import test_sse as conv_test_sse
-from course_utils.claims.pretraining_experiments import ERAS, N_CLASSES, SIZES, identity_percent, train_classifier
+from course_utils.claims.convolution import CHANNELS, conv_net, sse_by_positions, sse_on_test
+from course_utils.claims.pretraining import ERAS, N_CLASSES, SIZES, identity_percent, train_classifier
 from course_utils.corruption import masking
 from course_utils.data import ImageData, labelled_subset, load_images
 from course_utils.models import Classifier, ConvAutoencoder
@@ -25,8 +24,8 @@ def digits() -> ImageData:
 @cache
 def stack(activation: str, *, noisy: bool = False, n_epochs: int = 5) -> GreedyPretrainer:
     options = {"corrupt": masking(0.5)} if noisy else {}
-    start = "torch" if activation == "sigmoid" else "he"
-    pretrainer = GreedyPretrainer(SIZES, activation=activation, start=start, seed=0, batch_size=100, **options)
+    init = "default" if activation == "sigmoid" else "he"
+    pretrainer = GreedyPretrainer(SIZES, activation=activation, init=init, seed=0, batch_size=100, **options)
     pretrainer.fit(digits().train_images, n_epochs=n_epochs)
     return pretrainer
 
@@ -77,14 +76,14 @@ def test_a_plain_wide_layer_copies_and_a_denoising_one_copies_less():
 
 
 def test_the_cnn_restores_test_digits_from_30_numbers():
-    assert conv_test_sse("mnist-5k", conv_net("mnist-5k", 0, "repeat")) < 13  # PCA-30 has 14.4, the mean image 53
+    assert sse_on_test(digits(), conv_net(digits(), 0, "repeat")) < 13  # PCA-30 has 14.4, the mean image 53
     untrained = ConvAutoencoder((1, 28, 28), 30, channels=CHANNELS)
-    assert conv_test_sse("mnist-5k", untrained) > 40
+    assert sse_on_test(digits(), untrained) > 40
 
 
 @pytest.fixture(scope="module")
 def by_positions() -> dict[str, float]:
-    return sse_by_positions("mnist-5k", 0)
+    return sse_by_positions(digits(), 0)
 
 
 def test_with_its_positions_a_net_restores_nearly_all_and_with_others_less_than_the_mean_image(by_positions):

@@ -133,6 +133,47 @@ def test_what_is_stopped_at_is_left_out(module):
     assert code_fingerprint(plain.measure, stop=(plain.helper,)) != code_fingerprint(plain.measure)
 
 
+DECORATED = """
+from functools import cache
+
+WORD = "words"
+LOADED = {"digits": 1}
+
+
+def label(text: str, *, bound: float, on=None):
+    return lambda function: function
+
+
+def digits() -> int:
+    return len(LOADED)
+
+
+@label("A sentence.", bound=1.0, on=digits)
+@cache
+def measure(x: float) -> float:
+    return 2 * x
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "counts"),
+    [
+        ('@label("A sentence.", bound=1.0, on=digits)', '@label("Another, longer one.", bound=2.0)', False),
+        ('@label("A sentence.", bound=1.0, on=digits)', "@label(WORD, bound=1.0)", False),
+        ('@label("A sentence.", bound=1.0, on=digits)\n', "", False),
+        ('{"digits": 1}', '{"digits": 2}', False),  # used by an argument of the decorator alone
+        ("return 2 * x", "return 3 * x", True),
+        ("def measure(x: float)", "def measure(x: float, y=0)", True),
+        ("@cache\n", "", True),  # another decorator
+    ],
+)
+def test_a_decorator_that_is_left_out_does_not_count_and_its_function_does(module, old, new, counts):
+    assert old in DECORATED
+    plain, changed = module(DECORATED), module(DECORATED.replace(old, new))
+    prints = [code_fingerprint(m.measure, stop=(m.label,)) for m in (plain, changed)]
+    assert (prints[0] != prints[1]) == counts
+
+
 def test_a_program_counts_by_what_it_uses_of_the_package():
     uses = "from course_utils.metrics import sse_per_image\nprint(sse_per_image(1, 2))"
     other = "from course_utils import metrics as m\nprint(m.sse_per_image)"

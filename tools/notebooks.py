@@ -31,8 +31,8 @@ from nbclient.exceptions import CellExecutionError
 from nbformat import NotebookNode
 from PIL import Image
 
-from course_utils.claims import CLAIMS, load_results
-from course_utils.claims.measuring import LEFT_OUT
+from course_utils.claims.measuring import LEFT_OUT, load_results
+from course_utils.claims.rows import CLAIMS
 from course_utils.data import OtherDataWarning, known_data, load_corpus, load_images
 from course_utils.provenance import source_fingerprint
 

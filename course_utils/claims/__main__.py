@@ -10,14 +10,26 @@ import textwrap
 from dataclasses import replace
 from pathlib import Path
 
-from course_utils.claims import CLAIMS, Result, confirm, load_results, measure, save_results, stale
-from course_utils.claims.measuring import RESULTS_FILE
+from course_utils.claims.freshness import confirm, stale
+from course_utils.claims.measuring import RESULTS_FILE, Result, load_results, measure, save_results
+from course_utils.claims.rows import CLAIMS
 from course_utils.data import DataError
 from course_utils.settings import Settings, SettingsError, settings
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Exit status 0; 1 where a claim recorded as reproduced is not, or data are missing; 2 for wrong usage."""
+    """Run the command line.
+
+    Parameters
+    ----------
+    arguments
+        Instead of those of the command line.
+
+    Returns
+    -------
+    int
+        Exit status: 1 where a claim recorded as reproduced is not, or data are missing; 2 for wrong usage; else 0.
+    """
     options = _parser().parse_args(arguments)
     if options.command == "list":
         for row in CLAIMS.values():
@@ -34,7 +46,10 @@ def main(arguments: list[str] | None = None) -> int:
         os.environ["COURSE_QUIET"] = "1"  # a progress bar in a log file is noise
     if options.command == "confirm":
         return _confirm(cfg, options.json)
-    ids = list(CLAIMS) if options.command == "all" else options.ids
+    return _measure(list(CLAIMS) if options.command == "all" else options.ids, cfg, options)
+
+
+def _measure(ids: list[str], cfg: Settings, options: argparse.Namespace) -> int:
     broken = missing = 0
     for number, id in enumerate(ids, 1):
         print(f"[{number}/{len(ids)}] {id} …", file=sys.stderr, flush=True)
@@ -56,7 +71,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _save(results: list[Result], path: Path) -> None:
     try:
         save_results(results, path)
-        path.with_suffix(".md").write_text(_table(path), encoding="utf-8")
+        path.with_suffix(".md").write_text(markdown_table(path), encoding="utf-8")
     except (OSError, DataError) as error:
         sys.exit(f"error: {error}")
 
@@ -86,13 +101,12 @@ def _confirm(cfg: Settings, path: Path) -> int:
         n_other += not done.is_same
         outcome = "the same" if done.is_same else "NOT the same: measure it anew"
         print(f"[{number}/{len(keys)}] {id}: {done.stored:.6g} stored, {done.today:.6g} today: {outcome}", flush=True)
-        full = stored.get((id, "full"))
-        same_code = full is not None and full.made_with.get("code") == before.made_with.get("code") is not None
         if done.is_same:
-            also = (
-                [replace(full, made_with=full.made_with | {"code": done.result.made_with["code"]})] if same_code else []
-            )
-            _save([done.result, *also], path)
+            _save([done.result], path)
+        full = stored.get((id, "full"))
+        if done.is_same and full and full.made_with.get("code") == before.made_with.get("code") is not None:
+            code = done.result.made_with["code"]
+            _save([replace(full, made_with=full.made_with | {"code": code})], path)
     return int(n_other > 0)
 
 
@@ -131,8 +145,8 @@ def _line(result: Result) -> str:
     )
 
 
-def _table(path: Path) -> str:
-    """Every stored result as Markdown: the table that GitHub shows."""
+def markdown_table(path: Path) -> str:
+    """Write every stored result as Markdown: the table that GitHub shows."""
     lines = [
         "# What the chapter says, and what was measured",
         "",

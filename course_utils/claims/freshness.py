@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from course_utils.claims.measuring import Claim, Measurement, Result, code_of
+from course_utils.claims.measuring import Result, code_of
+from course_utils.claims.rows import Claim
 from course_utils.data import known_data
 from course_utils.settings import Settings
 
@@ -15,7 +16,7 @@ SAME = 1e-3  # of the value
 
 
 def why_stale(claim: Claim, result: Result) -> str:
-    """What a stored result is older than: "code", "data", or "" where it is as they are."""
+    """Tell what a stored result is older than: "code", "data", or "" where it is as they are."""
     if not result.seeds:
         return ""
     made_with: Mapping[str, Any] = result.made_with
@@ -26,14 +27,22 @@ def why_stale(claim: Claim, result: Result) -> str:
 
 
 def stale(claims: Mapping[str, Claim], results: Iterable[Result]) -> dict[tuple[str, str], str]:
-    """(id, profile) → what it is older than, of the stored results that are."""
+    """Find the stored results that are older than something: (id, profile) → "code" or "data"."""
     found = {(r.id, r.profile): why_stale(claims[r.id], r) for r in results if r.id in claims}
     return {key: why for key, why in found.items() if why}
 
 
 @dataclass(frozen=True)
 class Confirmation:
-    """What the first seed gave today, beside what is stored of it; `result`: stamped anew where they are the same."""
+    """What the first seed gave today, beside what is stored of it.
+
+    Parameters
+    ----------
+    result
+        The stored result, stamped anew where the two are the same.
+    stored, today
+        The two values.
+    """
 
     result: Result
     stored: float
@@ -47,7 +56,7 @@ class Confirmation:
 
 def confirm(claim: Claim, result: Result, cfg: Settings) -> Confirmation:
     """Measure the first seed of a stored result again: the same value shows that the code changed in form alone."""
-    run: Measurement = claim.measure(cfg, result.seeds[0])
+    run = claim.measure(cfg, result.seeds[0])
     confirmed = Confirmation(result, result.values[0], run.value)
     if not confirmed.is_same:
         return confirmed

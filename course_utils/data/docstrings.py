@@ -1,8 +1,8 @@
-"""The docstrings of the installed scientific packages, as JSON on standard output: (topic, dotted name, docstring).
+"""Write the docstrings of the installed scientific packages as JSON: (topic, dotted name, docstring).
 
-Run as a program of its own, in a fresh interpreter that imports nothing else, so that the same versions give the same
-texts whatever else was imported or installed: scikit-learn's experimental classes, for instance, are public only after
-another import.
+This is a separate program, which runs in a fresh interpreter that imports nothing else, so that the same versions give
+the same texts whatever else was imported or installed: scikit-learn's experimental classes, for instance, are public
+only after another import.
 """
 
 from __future__ import annotations
@@ -34,9 +34,20 @@ MODULES = {
 
 
 def docstrings(modules: Mapping[str, str] = MODULES) -> Iterator[tuple[str, str, str]]:
-    """Of what is public, callable and documented by its own package. A name that warns, as deprecated, is left out.
+    """Find what is public, callable and documented by its own package.
 
-    So are NumPy's scalar types, whose names and documentation differ from platform to platform.
+    Names that warn, because they are deprecated, are left out. So are NumPy's scalar types, whose names and
+    documentation differ between platforms.
+
+    Parameters
+    ----------
+    modules
+        The package → the names of its modules and classes, separated by spaces.
+
+    Yields
+    ------
+    tuple of str
+        Topic, dotted name and docstring.
     """
     seen: set[int] = set()
     with warnings.catch_warnings():
@@ -54,7 +65,7 @@ def docstrings(modules: Mapping[str, str] = MODULES) -> Iterator[tuple[str, str,
                 try:
                     thing = getattr(module, public)
                     text = inspect.getdoc(thing) if callable(thing) else None
-                except Exception:  # deprecated or experimental: it would warn, or refuses to be had
+                except Exception:  # deprecated or experimental: it warns, or cannot be had
                     continue
                 if text and id(thing) not in seen and _is_of(root, thing, module_name):
                     seen.add(id(thing))
@@ -62,7 +73,7 @@ def docstrings(modules: Mapping[str, str] = MODULES) -> Iterator[tuple[str, str,
 
 
 def _import(name: str) -> object:
-    """A module, a class as torch.Tensor, or an empty object where this version has no such module."""
+    """Return a module, a class such as torch.Tensor, or an empty object where this version has no such module."""
     try:
         parent, _, last = name.rpartition(".")
         return getattr(importlib.import_module(parent), last) if last[:1].isupper() else importlib.import_module(name)
@@ -71,7 +82,7 @@ def _import(name: str) -> object:
 
 
 def _is_of(root: str, thing: object, module_name: str) -> bool:
-    """Whether a thing, and what it is documented by, is of this package: a class may inherit from one of Python's."""
+    """Tell whether a thing and its documentation are of this package: a class may inherit them from one of Python's."""
     if isinstance(thing, type):
         import numpy as np
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import ipywidgets
 import torch
@@ -14,9 +14,9 @@ from torch import Tensor
 
 from course_utils.corruption import Corruption, corrupted, gaussian, masking, salt_and_pepper
 from course_utils.filters import TunedFilter, best_filter
+from course_utils.inference import reconstruct
 from course_utils.metrics import psnr_db
-from course_utils.models import reconstruct
-from course_utils.widgets.base import LiveFigure, grey_shape, picture
+from course_utils.widgets.base import WRAPPING, LiveFigure, grey_shape, labelled, picture, pixel_axes, pixel_figure
 from course_utils.widgets.pointer import DrawingPad
 
 EXACT_DB = 99.9  # an image that is restored exactly counts 100 dB
@@ -40,13 +40,28 @@ STRENGTHS = {"median": "{0:g}×{0:g} pixels", "Gaussian": "sd {0:g} pixels", "to
 
 
 class DenoisingExplorer(LiveFigure):
-    """A clean digit, its noisy copy, what a net makes of that, and what the best classical filter does; PSNR in dB.
+    """Show a clean digit, its noisy copy, what a net makes of that, and what the best classical filter does, in dB.
 
-    models: name → an auto-encoder that restores images; images: `(n, 1, h, w)`, clean ones that the nets have not
-    seen; training_images: `(m, 1, h, w)`, on the first N_TUNING of which the filter of every kind and level of noise
-    is tuned once, so that a slider answers at once. What is drawn on the pad, which is there for images of 28×28
-    alone, takes the clean image's place until the pad is cleared or another digit is chosen.
-    Raises ValueError: no models, images that are not grey or of different sizes, a model that gives another shape.
+    What is drawn on the pad, which is there for images of 28×28 alone, takes the clean image's place until the pad is
+    cleared or another digit is chosen.
+
+    Parameters
+    ----------
+    models
+        Name → an auto-encoder that restores images.
+    images
+        `(n, 1, h, w)` clean grey ones that the nets have not seen.
+    training_images
+        `(m, 1, h, w)`, on the first N_TUNING of which the filter of every kind and level of noise is tuned once, so
+        that a slider answers at once.
+    noise, level
+        The kind and the level to begin with, of `NOISES`.
+
+    Raises
+    ------
+    ValueError
+        There are no models or there is no such noise, images are not grey or differ in size, or a model gives another
+        shape.
     """
 
     N_TUNING, TUNING_SEED = 20, 0
@@ -60,27 +75,23 @@ class DenoisingExplorer(LiveFigure):
         _check(models, images, training_images, noise, level)
         self._models, self._images = models, images
         self._filters = self._tuned(training_images[: self.N_TUNING])
-        self._is_drawn = self._is_setting = False
-        self.model = ipywidgets.Dropdown(options=list(models), description="net", layout={"width": "300px"})
-        self.noise = ipywidgets.Dropdown(
-            options=list(NOISES), value=noise, description="noise", layout={"width": "300px"}
-        )
-        wide = {"width": "380px"}
-        self.level = ipywidgets.SelectionSlider(
-            options=NOISES[noise].levels, value=level, description="level", layout=wide
-        )
-        self.digit = ipywidgets.IntSlider(0, 0, n - 1, description="digit no.", layout=wide)
-        self.seed = ipywidgets.IntSlider(0, 0, 99, description="noise no.", layout=wide)
+        self._is_drawn = False
+        self.model = ipywidgets.Dropdown(options=list(models), **labelled("net", 300))
+        self.noise = ipywidgets.Dropdown(options=list(NOISES), value=noise, **labelled("noise", 300))
+        levels = NOISES[noise].levels
+        self.level = ipywidgets.SelectionSlider(options=levels, value=level, **labelled("level", 380))
+        self.digit = ipywidgets.IntSlider(0, 0, n - 1, **labelled("digit no.", 380))
+        self.seed = ipywidgets.IntSlider(0, 0, 99, **labelled("noise no.", 380))
         self.pad = DrawingPad() if tuple(shape) == (DrawingPad.SIZE, DrawingPad.SIZE) else None
         controls = (self.model, self.noise, self.level, self.digit, self.seed)
         figure = self._draw((shape[0], shape[1]))
         asking = (ipywidgets.VBox(controls), *([] if self.pad is None else [self.pad]))
         super().__init__(
             figure, controls, (*self._pictures, *self._names, *self._psnrs),
-            arrangement=ipywidgets.HBox(asking, layout={"flex_flow": "row wrap"}),
+            arrangement=ipywidgets.HBox(asking, layout=WRAPPING),
         )  # fmt: skip
         if self.pad is not None:
-            self.pad.on_input(self._drawn)
+            self.pad.on_input(lambda: self.respond(self.pad))
 
     def _tuned(self, x: Tensor) -> dict[tuple[str, float], TunedFilter]:
         """The best filter for each kind and level, by its PSNR on training images x: never on what is shown."""
@@ -94,12 +105,11 @@ class DenoisingExplorer(LiveFigure):
 
     def _draw(self, shape: tuple[int, int]) -> Figure:
         """Four pictures in a row, in pixels: names above, decibels below, both of which change."""
-        width, height, size, top = 864, 276, 204, 44
-        figure = Figure(figsize=(width / 90, height / 90), dpi=90, layout="none")
+        width, size, top = 864, 204, 44
+        figure = pixel_figure(width, 276)
         self._pictures, self._names, self._psnrs = [], [], []
         for i, heading in enumerate(("clean", "noisy", "net", "best filter")):
-            left = i * (width - size) / 3
-            ax = figure.add_axes((left / width, 1 - (top + size) / height, size / width, size / height))
+            ax = pixel_axes(figure, i * (width - size) / 3, top, size, size)
             self._pictures.append(picture(ax, "", shape))
             style = {"fontsize": 10.5, "parse_math": False, "transform": ax.transAxes, "va": "center"}
             ax.text(0, 1 + 31 / size, heading, weight="bold", **style)
@@ -107,28 +117,20 @@ class DenoisingExplorer(LiveFigure):
             self._psnrs.append(ax.text(0, -14 / size, "", **style))
         return figure
 
-    def _drawn(self) -> None:
-        self._is_drawn = bool(self.pad.image.any())  # a cleared pad: back to the chosen digit
-        self._changed({})
-
-    def _changed(self, change: Mapping[str, Any]) -> None:
-        if self._is_setting:
-            return
-        owner = change.get("owner")
-        if owner is self.digit:
+    def prepare(self, control: ipywidgets.Widget | None) -> None:
+        if control is self.pad:
+            self._is_drawn = bool(self.pad.image.any())  # a cleared pad: back to the chosen digit
+        elif control is self.digit:
             self._is_drawn = False
-        if owner is self.noise:
+        elif control is self.noise:
             self._offer_levels()
-        super()._changed(change)
 
     def _offer_levels(self) -> None:
         """The levels of the chosen kind, with the same place on the slider; drawn once, when all is set."""
-        place, self._is_setting = self.level.index, True
-        try:
+        place = self.level.index
+        with self.held():
             self.level.options = NOISES[self.noise.value].levels
             self.level.index = place
-        finally:
-            self._is_setting = False
 
     def update(self) -> str:
         kind, level, name = self.noise.value, self.level.value, self.model.value

@@ -9,20 +9,32 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from course_utils.inference import decode_all, encode_all
 from course_utils.metrics import sse_of_each_image
-from course_utils.models import decode_all, encode_all
 from course_utils.plotting import COLOURS, METHOD_COLOURS
-from course_utils.widgets.base import LiveFigure, grey_shape, picture
+from course_utils.widgets.base import LiveFigure, grey_shape, labelled, picture
 
 RESIDUAL_COLOURS = "RdBu_r"
 
 
 class PCAExplorer(LiveFigure):
-    """A digit restored from its first k principal components, k from 0 to all of them; what is missing; the error.
+    """Show a digit restored from its first k principal components, k from 0 to all; what is missing; the error.
 
-    images: `(n, 1, h, w)` to choose from; mean: the training images' mean, of h · w numbers; components:
-    `(k_max, h · w)`, orthonormal rows, largest variance first.
-    Raises ValueError where the sizes do not fit.
+    Parameters
+    ----------
+    images
+        To choose from, `(n, 1, h, w)` grey ones.
+    mean
+        Of the training images, h · w numbers.
+    components
+        `(k_max, h · w)`, orthonormal rows, largest variance first.
+    k
+        To begin with.
+
+    Raises
+    ------
+    ValueError
+        The sizes do not agree, or the images are not grey.
     """
 
     def __init__(self, images: Tensor, *, mean: Tensor, components: Tensor, k: int = 10) -> None:
@@ -39,8 +51,8 @@ class PCAExplorer(LiveFigure):
         centred = (self._x - self._mean).square().sum(1, keepdim=True)
         # Orthonormal components: each takes its squared coordinate off the error (Pythagoras).
         self._errors_by_k = torch.cat([centred, centred - self._z.square().cumsum(1)], dim=1).clamp(min=0)
-        self.digit = ipywidgets.IntSlider(0, 0, n - 1, description="digit no.", layout={"width": "280px"})
-        self.k = ipywidgets.IntSlider(min(k, k_max), 0, k_max, description="k", layout={"width": "440px"})
+        self.digit = ipywidgets.IntSlider(0, 0, n - 1, **labelled("digit no.", 280))
+        self.k = ipywidgets.IntSlider(min(k, k_max), 0, k_max, **labelled("k", 440))
 
         figure = Figure(figsize=(9.6, 2.9), dpi=90, layout="constrained")
         axes = figure.subplots(1, 4, width_ratios=(1, 1, 1, 1.9))
@@ -72,10 +84,20 @@ class PCAExplorer(LiveFigure):
 
 
 class CodeSizeExplorer(LiveFigure):
-    """A digit, restored by several methods from a code whose size a slider sets, beside the errors at every size.
+    """Show a digit restored by several methods from a code whose size a slider sets, and the errors at every size.
 
-    images: `(n, 1, h, w)`; reconstructions: method → code size → `(n, 1, h, w)`, the same sizes for each method, as in
-    `{"PCA": {2: …, 4: …}, "deep": {2: …, 4: …}}`.
+    Parameters
+    ----------
+    images
+        To choose from, `(n, 1, h, w)` grey ones.
+    reconstructions
+        Method → code size → `(n, 1, h, w)`, the same sizes for each method, as in
+        `{"PCA": {2: …, 4: …}, "deep": {2: …, 4: …}}`.
+
+    Raises
+    ------
+    ValueError
+        There are no methods, they have different sizes, or shapes do not agree.
     """
 
     def __init__(self, images: Tensor, reconstructions: Mapping[str, Mapping[int, Tensor]]) -> None:
@@ -90,9 +112,9 @@ class CodeSizeExplorer(LiveFigure):
             name: torch.stack([sse_of_each_image(by_size[k], images) for k in sizes])
             for name, by_size in reconstructions.items()
         }
-        self.digit = ipywidgets.IntSlider(0, 0, len(images) - 1, description="digit no.", layout={"width": "280px"})
+        self.digit = ipywidgets.IntSlider(0, 0, len(images) - 1, **labelled("digit no.", 280))
         self.size = ipywidgets.SelectionSlider(
-            options=sizes, value=sizes[len(sizes) // 2], description="code size", layout={"width": "440px"}
+            options=sizes, value=sizes[len(sizes) // 2], **labelled("code size", 440)
         )
 
         n_pictures, shape = 1 + len(reconstructions), images.shape[-2:]
@@ -129,9 +151,21 @@ class CodeSizeExplorer(LiveFigure):
 
 
 class WalkExplorer(LiveFigure):
-    """A walk from one digit to another with one slider, in pixel space and in code space, one above the other.
+    """Walk from one digit to another with one slider, in pixel space and in code space, one above the other.
 
-    model: an auto-encoder with `encode` and `decode`; images: `(n, 1, h, w)` to choose both ends from.
+    Parameters
+    ----------
+    model
+        An auto-encoder with `encode` and `decode`.
+    images
+        To choose both ends from, `(n, 1, h, w)` grey ones.
+    start, end
+        The numbers of both ends to begin with.
+
+    Raises
+    ------
+    ValueError
+        The images are not grey.
     """
 
     N_STEPS = 8
@@ -140,9 +174,9 @@ class WalkExplorer(LiveFigure):
         n, *self._shape = grey_shape(images)
         self._images, self._codes = images, encode_all(model, images)
         self._decode: Callable[[Tensor], Tensor] = lambda z: decode_all(model, z)
-        self.start = ipywidgets.IntSlider(start, 0, n - 1, description="from no.", layout={"width": "250px"})
-        self.end = ipywidgets.IntSlider(end, 0, n - 1, description="to no.", layout={"width": "250px"})
-        self.t = ipywidgets.FloatSlider(0.5, min=0, max=1, step=0.02, description="t", layout={"width": "340px"})
+        self.start = ipywidgets.IntSlider(start, 0, n - 1, **labelled("from no.", 250))
+        self.end = ipywidgets.IntSlider(end, 0, n - 1, **labelled("to no.", 250))
+        self.t = ipywidgets.FloatSlider(0.5, min=0, max=1, step=0.02, **labelled("t", 340))
 
         figure = Figure(figsize=(9.6, 2.2), dpi=90, layout="constrained")
         grid = figure.subplot_mosaic([["strip", "pixel", "code"]], width_ratios=(3.4, 1, 1))

@@ -19,7 +19,7 @@ from course_utils.data import ImageData, TextData
 from course_utils.plotting import class_colours, framed, tile
 from course_utils.retrieval import CodeSearch
 from course_utils.text import BagOfWords, Query
-from course_utils.widgets.base import LiveFigure, picture
+from course_utils.widgets.base import LiveFigure, labelled, picture
 from course_utils.widgets.pointer import DrawingPad, PictureChooser
 
 
@@ -33,9 +33,26 @@ def _check_collections(searches: Mapping[str, CodeSearch], n: int, words: str) -
 class TextSearchExplorer(LiveFigure):
     """Type a query, or pick a test document: a column of results for each method, and where the query lands on maps.
 
-    bag: fitted on corpus.train_texts, which are searched; searches: name → a CodeSearch over their counts; maps: the
-    names of those whose codes have two numbers. Results have their topic's colour; a picked document has a topic, so
-    right results are marked ✓. Words that are not in the vocabulary are named, with what may have been meant.
+    Results have their topic's colour; a picked document has a topic, so right results are marked ✓. Words that are not
+    in the vocabulary are named, with what may have been meant.
+
+    Parameters
+    ----------
+    corpus
+        Its training texts are searched, its test texts can be picked.
+    bag
+        Fitted on the training texts.
+    searches
+        Name → a `CodeSearch` over their counts.
+    maps
+        The names of searches, with codes of two numbers, that are drawn as maps.
+    query
+        To begin with.
+
+    Raises
+    ------
+    ValueError
+        There are no searches, one has another number of documents, or a map is not of a search with two numbers.
     """
 
     N_RESULTS = 8
@@ -52,12 +69,8 @@ class TextSearchExplorer(LiveFigure):
         self._corpus, self._bag, self._searches = corpus, bag, searches
         self._queries = bag.transform(corpus.test_texts)
         self._colours = [to_hex(c) for c in class_colours(len(corpus.topic_names))]
-        self.query = ipywidgets.Text(
-            query, description="query", placeholder="type words", layout={"width": "420px"}, continuous_update=True
-        )
-        self.document = ipywidgets.IntSlider(
-            -1, -1, len(corpus.test_texts) - 1, description="or text no.", layout={"width": "420px"}
-        )
+        self.query = ipywidgets.Text(query, placeholder="type words", **labelled("query", 420))
+        self.document = ipywidgets.IntSlider(-1, -1, len(corpus.test_texts) - 1, **labelled("or text no.", 420))
         figure = Figure(figsize=(9.6, 3.9 if maps else 0.3), dpi=90, layout="constrained")
         self._marks = {}
         for ax, name in zip(figure.subplots(1, len(maps), squeeze=False)[0] if maps else (), maps, strict=True):
@@ -80,11 +93,10 @@ class TextSearchExplorer(LiveFigure):
             mark.set_in_layout(False)  # without points yet, and not clipped, they would take all the room
         return marks
 
-    def _changed(self, change: Mapping[str, Any]) -> None:
-        if change["owner"] is self.query and self.query.value and self.document.value >= 0:
-            self.document.value = -1  # what was touched last is what is asked; this comes back here, and refreshes
-            return
-        super()._changed(change)
+    def prepare(self, control: ipywidgets.Widget | None) -> None:
+        if control is self.query and self.query.value:
+            with self.held():
+                self.document.value = -1  # what was touched last is what is asked
 
     def update(self) -> str:
         i = self.document.value
@@ -157,9 +169,20 @@ def _short(title: str, topic: str) -> str:
 class ImageSearchExplorer(LiveFigure):
     """Click a picture, or draw a digit: a row of neighbours for each method; those of another class are framed.
 
-    data: its test images are asked, its training images are searched; searches: name → a CodeSearch over these, as in
-    `{"pixels": …, "code": …}`. Two sliders shift the query. The pad is there for grey images of 28×28 alone; a drawn
-    digit has the class that one says it has.
+    Two sliders shift the query. The pad is there for grey images of 28×28 alone; a drawn digit has the class that one
+    says it has.
+
+    Parameters
+    ----------
+    data
+        Its test images are asked, its training images are searched.
+    searches
+        Name → a `CodeSearch` over these, as in `{"pixels": …, "code": …}`.
+
+    Raises
+    ------
+    ValueError
+        There are no searches, or one has another number of images.
     """
 
     N_RESULTS, N_PICTURES = 10, 30
@@ -170,13 +193,11 @@ class ImageSearchExplorer(LiveFigure):
         _check_collections(searches, len(data.train_images), "images; the data have")
         self._data, self._searches = data, searches
         self.chooser = PictureChooser(data.test_images[: self.N_PICTURES], n_columns=15)
-        self.dx = ipywidgets.IntSlider(0, -4, 4, description="shift →", layout={"width": "260px"})
-        self.dy = ipywidgets.IntSlider(0, -4, 4, description="shift ↓", layout={"width": "260px"})
+        self.dx = ipywidgets.IntSlider(0, -4, 4, **labelled("shift →", 260))
+        self.dy = ipywidgets.IntSlider(0, -4, 4, **labelled("shift ↓", 260))
         self.pad = DrawingPad() if data.image_shape == (1, DrawingPad.SIZE, DrawingPad.SIZE) else None
-        self.drawn_class = ipywidgets.Dropdown(
-            options=[("I do not say", -1), *((name, i) for i, name in enumerate(data.class_names))],
-            description="I drew a", layout={"width": "200px"},
-        )  # fmt: skip
+        classes = [("I do not say", -1), *((name, i) for i, name in enumerate(data.class_names))]
+        self.drawn_class = ipywidgets.Dropdown(options=classes, **labelled("I drew a", 200))
 
         _, h, w = data.image_shape
         figure = Figure(figsize=(9.6, 0.2 + 1.05 * len(searches)), dpi=90, layout="constrained")
@@ -193,13 +214,13 @@ class ImageSearchExplorer(LiveFigure):
             figure, (self.chooser, *beside), (self._asked, *self._rows.values()),
             arrangement=ipywidgets.VBox((self.chooser, ipywidgets.HBox(asking))),
         )  # fmt: skip
-        self.chooser.on_input(lambda: self._changed({}))
+        self.chooser.on_input(self.respond)
         if self.pad is not None:
-            self.pad.on_input(self._drawn)
+            self.pad.on_input(lambda: self.respond(self.pad))
 
-    def _drawn(self) -> None:
-        self.chooser.chosen = -1
-        self._changed({})
+    def prepare(self, control: ipywidgets.Widget | None) -> None:
+        if control is not None and control is self.pad:
+            self.chooser.chosen = -1
 
     def update(self) -> str:
         image, truth = self._query()

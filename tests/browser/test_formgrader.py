@@ -17,7 +17,8 @@ from urllib.parse import urlsplit
 
 import nbformat
 import pytest
-from grading_class import CASES, CHAPTER, HINT_MEAN, SECRET, Case, answered, cell, hand_in, make_course
+from grading_class import CASES
+from grading_course import CHAPTER, HINT_MEAN, SECRET, Case, answered, cell, hand_in, make_course
 from nbformat import NotebookNode
 from nbformat.v4 import new_output, new_raw_cell
 
@@ -25,7 +26,8 @@ from course_grading.batch import grade
 from course_grading.course import Course
 from course_grading.feedback import feedback
 from course_grading.release import release
-from course_grading.report import Row, report, rows
+from course_grading.report import report
+from course_grading.rows import Row, rows
 from course_grading.sandbox import SandboxUnavailable, preflight
 
 from .conftest import SCREENSHOTS, WINDOW, jupyter

@@ -8,7 +8,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from exercise_answers import CHAPTERS, ROOT, graded_cells, source_cells
-from grading_class import HAS_SANDBOX
+from grading_course import HAS_SANDBOX
 
 from course_grading import release as release_module
 from course_grading.batch import grade

@@ -1,0 +1,272 @@
+"""Chapter 6, S15 to S17: the CNN auto-encoder, unpooling with positions, and deconvolution."""
+
+from __future__ import annotations
+
+from functools import cache
+from statistics import fmean
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from course_utils.claims.rows import BOTH, SSE, Measurement, compared, row
+from course_utils.claims.shared import NoData, by_size, deep_autoencoder, trained
+from course_utils.data import ImageData
+from course_utils.inference import reconstruct
+from course_utils.layers import deconvolution, overlapping_sums
+from course_utils.metrics import checkerboard_percent, count_parameters, sse_per_image
+from course_utils.models import ConvAutoencoder, DeepAutoencoder
+from course_utils.training import Trainer
+
+N_CODES = 30
+CHANNELS = (8, 16)
+BITS_OF_A_NUMBER = 32
+CHECKERBOARD = "% of the variance"
+UPSAMPLERS = {
+    "transposed, 3×3": lambda c: nn.ConvTranspose2d(c, 1, 3, stride=2, padding=1, output_padding=1),
+    "transposed, 4×4": lambda c: nn.ConvTranspose2d(c, 1, 4, stride=2, padding=1),
+    "repeat, then 3×3": lambda c: nn.Sequential(nn.Upsample(scale_factor=2), nn.Conv2d(c, 1, 3, padding=1)),
+}
+
+
+Unpooling = Literal["repeat", "positions", "transposed"]
+
+
+def options_for(data: ImageData, seed: int) -> dict[str, Any]:
+    """Pick 15 epochs in batches of 100 for 4,000 images, 5 in batches of 250 for 60,000."""
+    n_epochs, batch_size = by_size(data, small=(15, 100), large=(5, 250))
+    return {"n_epochs": n_epochs, "batch_size": batch_size, "seed": seed}
+
+
+def conv_autoencoder(data: ImageData, unpool: Unpooling) -> ConvAutoencoder:
+    """Build a CNN auto-encoder with a code of 30."""
+    mean = data.train_images.mean(dim=0)
+    return ConvAutoencoder(data.image_shape, N_CODES, channels=CHANNELS, unpool=unpool, mean=mean)
+
+
+@cache
+def conv_net(data: ImageData, seed: int, unpool: Unpooling) -> ConvAutoencoder:
+    """Train a CNN auto-encoder with a code of 30."""
+    return trained(lambda: conv_autoencoder(data, unpool), data.train_images, lr=3e-3, **options_for(data, seed))
+
+
+@cache
+def dense_net(data: ImageData, seed: int, hidden: tuple[int, ...]) -> DeepAutoencoder:
+    """Train a dense auto-encoder with a code of 30."""
+    sizes = (data.n_features, *hidden, N_CODES)
+    return trained(lambda: deep_autoencoder(data, sizes), data.train_images, **options_for(data, seed))
+
+
+def hidden_units_for(n_parameters: int, n_features: int) -> int:
+    """Find h for which n_features-h-30 and back has about so many parameters."""
+    return round((n_parameters - n_features - N_CODES) / (2 * n_features + 2 * N_CODES + 2))
+
+
+def sse_on_test(data: ImageData, model: nn.Module) -> float:
+    """Measure SSE per image on the test images."""
+    return sse_per_image(reconstruct(model, data.test_images), data.test_images).item()
+
+
+@row("conv-beats-dense", "S15",
+     "At an equal code size the CNN auto-encoder restores better than the dense one.",
+     quantity="code of 30: CNN, against 784-1000-500-250-30", unit=SSE, relation="<")  # fmt: skip
+def conv_against_dense(digits: ImageData, seed: int) -> Measurement:
+    """Compare the CNN with a deep dense net."""
+    nets = conv_net(digits, seed, "repeat"), dense_net(digits, seed, (1000, 500, 250))
+    return compared(sse_on_test(digits, net) for net in nets)
+
+
+@row("conv-beats-dense-of-its-size", "S15",
+     "At an equal code size and number of parameters the CNN auto-encoder restores better.",
+     quantity="code of 30: CNN, against a dense net with as many parameters",
+     unit=SSE, relation="<", reproduced=BOTH)  # fmt: skip
+def conv_against_dense_of_its_size(digits: ImageData, seed: int) -> Measurement:
+    """Compare the CNN with a dense net that has as many parameters."""
+    conv = conv_net(digits, seed, "repeat")
+    hidden = hidden_units_for(count_parameters(conv), digits.n_features)
+    return compared(sse_on_test(digits, net) for net in (conv, dense_net(digits, seed, (hidden,))))
+
+
+@row("transposed-beats-repeat", "S15",
+     "Going up by deconvolution restores better than repeating and convolving.",
+     quantity="code of 30: transposed convolutions, against repeating and convolving",
+     unit=SSE, relation="<")  # fmt: skip
+def transposed_against_repeat(digits: ImageData, seed: int) -> Measurement:
+    """Compare going up by transposed convolutions with repeating and convolving."""
+    return compared(sse_on_test(digits, conv_net(digits, seed, unpool)) for unpool in ("transposed", "repeat"))
+
+
+@row("positions-outweigh-the-code", "S16",
+     "The positions are a side channel: they hold more than the code.",
+     quantity="bits of the positions of one image, against 30 numbers of 32 bits",
+     unit="bits", relation=">", source="30 × 32 bits", seeded=False, reproduced=BOTH)  # fmt: skip
+def bits_of_positions(digits: ImageData, seed: int) -> Measurement:
+    """Compare the bits of the positions of one image with those of its code."""
+    return Measurement(conv_autoencoder(digits, "positions").n_position_bits(), N_CODES * BITS_OF_A_NUMBER)
+
+
+@cache
+def sse_by_positions(data: ImageData, seed: int) -> dict[str, float]:
+    """Measure the test SSE of one net with its own positions and with wrong ones, and with an average code.
+
+    swapped: each image is decoded with the positions of the next one; shuffled: with places drawn at random.
+    """
+    x, model = data.test_images, conv_net(data, seed, "positions")
+    generator = torch.Generator().manual_seed(seed)
+    following = torch.arange(len(x)).roll(-1)
+    with torch.no_grad():
+        z, positions = model.encode_with_positions(x)
+        average = z.mean(dim=0).expand_as(z)
+        decoded = {
+            "right": model.decode(z, positions),
+            "swapped": model.decode(z, [p[following] for p in positions]),
+            "shuffled": model.decode(z, [p.shuffled(generator) for p in positions]),
+            "right, average code": model.decode(average, positions),
+        }
+    return {name: sse_per_image(x_hat, x).item() for name, x_hat in decoded.items()}
+
+
+@row("positions-lower-the-error", "S16",
+     "Unpooling with positions restores better than repeating the values.",
+     quantity="code of 30: unpooling with positions, against repeating",
+     unit=SSE, relation="<", reproduced=BOTH)  # fmt: skip
+def positions_against_repeat(digits: ImageData, seed: int) -> Measurement:
+    """Compare unpooling with positions with repeating."""
+    right = sse_by_positions(digits, seed)["right"]
+    return Measurement(right, sse_on_test(digits, conv_net(digits, seed, "repeat")))
+
+
+@row("swapped-positions-hurt", "S16",
+     "With another image's positions the decoder fails.",
+     quantity="positions of another image, against the right ones",
+     unit=SSE, relation=">", reproduced=BOTH)  # fmt: skip
+def swapped_positions(digits: ImageData, seed: int) -> Measurement:
+    """Compare another image's positions with the right ones; series: all of sse_by_positions."""
+    sse = sse_by_positions(digits, seed)
+    return Measurement(sse["swapped"], sse["right"], series={kind: [value] for kind, value in sse.items()})
+
+
+@row("shuffled-positions-hurt", "S16",
+     "With positions at random the decoder fails: it cannot generate.",
+     quantity="shuffled positions, against the right ones", unit=SSE, relation=">", reproduced=BOTH)  # fmt: skip
+def shuffled_positions(digits: ImageData, seed: int) -> Measurement:
+    """Compare shuffled positions with the right ones."""
+    sse = sse_by_positions(digits, seed)
+    return Measurement(sse["shuffled"], sse["right"])
+
+
+@row("positions-beat-the-code", "S16",
+     "In a net with positions, they carry more of the image than the code does.",
+     quantity="right positions with an average code, against the right code with positions at random",
+     unit=SSE, relation="<", reproduced=BOTH)  # fmt: skip
+def positions_without_code(digits: ImageData, seed: int) -> Measurement:
+    """Compare the right positions and an average code with the right code and random positions."""
+    sse = sse_by_positions(digits, seed)
+    return Measurement(sse["right, average code"], sse["shuffled"])
+
+
+@row("deconvolution-is-convolution", "S17",
+     "Deconvolution is convolution: pad with zeros, and convolve with the kernel reversed.",
+     quantity="largest difference to overlapping sums, and to torch's, in 200 random settings",
+     unit="millionths", relation="<", reference=100.0, source="the rounding of float32",
+     on=lambda cfg: NoData("random numbers"), reproduced=BOTH)  # fmt: skip
+def deconvolution_against_convolution(nothing: NoData, seed: int) -> Measurement:
+    """Measure the largest difference of `overlapping_sums` and torch's to `deconvolution`, in millionths."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def number(low: int, high: int) -> int:
+        return int(torch.randint(low, high + 1, (), generator=generator))
+
+    largest = 0.0
+    for _ in range(200):
+        stride, kernel_size, n = number(1, 3), number(1, 5), number(1, 8)
+        x, kernel = torch.randn(n, generator=generator), torch.randn(kernel_size, generator=generator)
+        stamped = overlapping_sums(x, kernel, stride=stride)
+        convolved = deconvolution(x.view(1, 1, -1), kernel.view(1, 1, -1), stride=stride).flatten()
+        largest = max(largest, (stamped - convolved).abs().max().item())
+        options: dict[str, Any] = {
+            "stride": stride,
+            "padding": number(0, (kernel_size - 1) // 2),
+            "dilation": number(1, 2),
+        }
+        options["output_padding"] = number(0, max(options["stride"], options["dilation"]) - 1)
+        plane = torch.randn(2, 3, n + 2, n + 3, generator=generator)
+        weight = torch.randn(3, 4, kernel_size, kernel_size, generator=generator)
+        gap = deconvolution(plane, weight, **options) - F.conv_transpose2d(plane, weight, **options)
+        largest = max(largest, gap.abs().max().item())
+    return Measurement(1e6 * largest)
+
+
+@row("deconvolution-is-the-transpose", "S17",
+     "Deconvolution is the transpose of convolution: <conv(x), y> = <x, deconv(y)>.",
+     quantity="largest difference of the two, 100 random x and y",
+     unit="10⁻¹² of |conv(x)|·|y|", relation="<", reference=1.0, source="the rounding of float64",
+     on=lambda cfg: NoData("random numbers"), reproduced=BOTH)  # fmt: skip
+def transpose_identity(nothing: NoData, seed: int) -> Measurement:
+    """Measure |<conv(x), y> − <x, deconv(y)>|, of |conv(x)||y|, in 10⁻¹²."""
+    generator = torch.Generator().manual_seed(seed)
+    weight = torch.randn(4, 3, 3, 3, generator=generator, dtype=torch.float64)
+    x = torch.randn(100, 3, 9, 11, generator=generator, dtype=torch.float64)
+    convolved = F.conv2d(x, weight, stride=2, padding=1)
+    y = torch.randn(convolved.shape, generator=generator, dtype=torch.float64)
+    back = deconvolution(y, weight, stride=2, padding=1)
+
+    def inner(a: Tensor, b: Tensor) -> Tensor:
+        return (a * b).flatten(1).sum(dim=1)
+
+    gap = (inner(convolved, y) - inner(x, back)).abs() / (inner(convolved, convolved) * inner(y, y)).sqrt()
+    return Measurement(1e12 * gap.max().item())
+
+
+@row("deconvolution-is-no-inverse", "S17",
+     "Deconvolution does not undo the convolution.",
+     quantity="digits, missed by deconv(conv(x)) at its best scale, random 3×3 kernels",
+     unit="% of the squares", relation=">", reference=1.0, source="an inverse: 0", reproduced=BOTH)  # fmt: skip
+def not_the_inverse(digits: ImageData, seed: int) -> Measurement:
+    """Measure what of the test digits' squared sum deconv(conv(x)) misses, mean of 20 kernels."""
+    x, generator = digits.test_images, torch.Generator().manual_seed(seed)
+    missed = []
+    for _ in range(20):
+        weight = torch.randn(1, 1, 3, 3, generator=generator)
+        back = deconvolution(F.conv2d(x, weight, padding=1), weight, padding=1)
+        scale = (back * x).sum() / (back * back).sum()
+        missed.append(100 * ((scale * back - x).square().sum() / x.square().sum()).item())
+    return Measurement(fmean(missed))
+
+
+@cache
+def checkerboards(data: ImageData, seed: int) -> dict[str, list[float]]:
+    """Measure % of checkerboard in what enlarges 14×14 digits: at the start, and after 5 epochs; mean of 5 starts."""
+    x, x_test = data.train_images[:4000], data.test_images[:1000]
+    found = {}
+    for kind, make in UPSAMPLERS.items():
+        before, after = [], []
+        for start in range(5):
+            torch.manual_seed(5 * seed + start)
+            model = nn.Sequential(nn.AvgPool2d(2), nn.Conv2d(1, 8, 3, padding=1), nn.ReLU(), make(8))
+            before.append(checkerboard_percent(reconstruct(model, x_test)))
+            Trainer(model, batch_size=100, lr=3e-3, seed=seed).fit(x, n_epochs=5)
+            after.append(checkerboard_percent(reconstruct(model, x_test)))
+        found[kind] = [fmean(before), fmean(after)]
+    return found
+
+
+@row("checkerboard-at-start", "S17",
+     "A transposed convolution whose stride does not divide its kernel starts with a checkerboard.",
+     quantity="enlarged digits, untrained: transposed 3×3, against repeat and convolve",
+     unit=CHECKERBOARD, relation=">", reproduced=BOTH)  # fmt: skip
+def checkerboard_at_start(digits: ImageData, seed: int) -> Measurement:
+    """Compare transposed 3×3 with stride 2 with repeating, at the start; series: all kinds."""
+    found = checkerboards(digits, seed)
+    return Measurement(found["transposed, 3×3"][0], found["repeat, then 3×3"][0], series=found)
+
+
+@row("checkerboard-after-training", "S17",
+     "The checkerboard stays after training.",
+     quantity="enlarged digits, trained: transposed 3×3, against the digits themselves",
+     unit=CHECKERBOARD, relation=">")  # fmt: skip
+def checkerboard_after_training(digits: ImageData, seed: int) -> Measurement:
+    """Compare transposed 3×3 with stride 2 after training with the digits themselves."""
+    of_digits = checkerboard_percent(digits.test_images[:1000])
+    return Measurement(checkerboards(digits, seed)["transposed, 3×3"][1], of_digits)

@@ -1,0 +1,99 @@
+"""Chapter 2, S3 to S5: the deep auto-encoder, its starting values, and tied weights."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from course_utils.claims.rows import BOTH, HS06, SSE, Measurement, compared, row
+from course_utils.claims.shared import NoData, by_size, deep_autoencoder, pca_test_sse, sse_after_training
+from course_utils.data import ImageData
+from course_utils.metrics import count_parameters
+from course_utils.models import DeepAutoencoder
+
+SIZES = (784, 1000, 500, 250, 30)
+CODE_SIZES = (2, 4, 8, 16, 32, 64)
+
+
+@cache  # four rows look at the same trained nets
+def deep_net(data: ImageData, seed: int, *, tied: bool = False) -> dict[str, float]:
+    """Measure train and test SSE of 784-1000-500-250-30: 15 epochs of 4,000 images, or 30 of 60,000."""
+    return sse_of(data, seed, SIZES, epochs=by_size(data, small=15, large=30), tied=tied)
+
+
+def sse_of(data: ImageData, seed: int, sizes: tuple[int, ...], *, epochs: int, **options: Any) -> dict[str, float]:
+    """Measure train and test SSE of a deep auto-encoder; batches of 100 images of 4,000, or 250 of 60,000."""
+    return sse_after_training(
+        lambda: deep_autoencoder(data, sizes, **options), data,
+        n_epochs=epochs, batch_size=by_size(data, small=100, large=250), seed=seed,
+    )  # fmt: skip
+
+
+@row("deep-beats-pca", "S5",
+     "At 30 numbers, the deep auto-encoder restores digits better than PCA.",
+     quantity="test error of 784-1000-500-250-30, against PCA-30", unit=SSE, relation="<", reproduced=BOTH)  # fmt: skip
+def deep_against_pca(digits: ImageData, seed: int) -> Measurement:
+    """Compare the deep net with PCA-30."""
+    return Measurement(deep_net(digits, seed)["test"], pca_test_sse(digits, 30))
+
+
+@row("deep30-mnist-sse", "S3",
+     "784-1000-500-250-30 reaches the published error (by RBM pre-training and more).",
+     quantity="test error after 30 epochs of Adam",
+     unit=SSE, relation="≈", reference=3.0, tolerance=0.1, source=HS06, only_on="full")  # fmt: skip
+def deep_against_published(digits: ImageData, seed: int) -> Measurement:
+    """Measure the test SSE of the deep net with a code of 30."""
+    return Measurement(deep_net(digits, seed)["test"])
+
+
+@row("deep-beats-pca-all-sizes", "S5",
+     "Deep is better than PCA at every code size from 2 to 64.",
+     quantity="largest ratio of test errors, deep / PCA, over the code sizes",
+     unit="ratio", relation="<", reference=1.0, source="equal errors", reproduced=("full",))  # fmt: skip
+def deep_against_pca_all_sizes(digits: ImageData, seed: int) -> Measurement:
+    """Measure the largest ratio deep / PCA over the code sizes: below 1, deep is better at every one."""
+    n_epochs = by_size(digits, small=15, large=5)
+    deep = [sse_of(digits, seed, (*SIZES[:-1], k), epochs=n_epochs)["test"] for k in CODE_SIZES]
+    pca = [pca_test_sse(digits, k) for k in CODE_SIZES]
+    series = {"code size": CODE_SIZES, "deep": deep, "PCA": pca}
+    return Measurement(max(d / p for d, p in zip(deep, pca, strict=True)), series=series)
+
+
+@row("start-decides", "S3",
+     "A deep auto-encoder needs good starting values.",
+     quantity="test error from torch's default start, against He's, after the same few epochs",
+     unit=SSE, relation=">", reproduced=BOTH)  # fmt: skip
+def start_decides(digits: ImageData, seed: int) -> Measurement:
+    """Compare torch's starting values with He's, after the same few epochs."""
+    n_epochs = by_size(digits, small=8, large=3)
+    return compared(sse_of(digits, seed, SIZES, epochs=n_epochs, init=init)["test"] for init in ("default", "he"))
+
+
+@row("tied-halves-weights", "S4",
+     "Tied weights halve the number of parameters.",
+     quantity="parameters of the tied net, of the free net's",
+     unit="%", relation="≈", reference=50.0, tolerance=0.5, source="the biases are not shared",
+     on=lambda cfg: NoData("none"), seeded=False, reproduced=BOTH)  # fmt: skip
+def tied_parameters(nothing: NoData, seed: int) -> Measurement:
+    """Count the parameters of the tied deep net, in percent of the free net's."""
+    tied, free = (count_parameters(DeepAutoencoder(SIZES, tied=tied)) for tied in (True, False))
+    return Measurement(100 * tied / free)
+
+
+@row("tied-narrows-gap", "S4",
+     "Tied weights over-fit less.",
+     quantity="test error − training error of the tied net, against the free net's",
+     unit=SSE, relation="<", reproduced=BOTH)  # fmt: skip
+def tied_gap(digits: ImageData, seed: int) -> Measurement:
+    """Compare test SSE − train SSE of the tied deep net with the free one's."""
+    tied, free = deep_net(digits, seed, tied=True), deep_net(digits, seed)
+    series = {"tied": [tied["train"], tied["test"]], "not tied": [free["train"], free["test"]]}
+    return Measurement(tied["test"] - tied["train"], free["test"] - free["train"], series=series)
+
+
+@row("tied-lowers-test-error", "S4",
+     "Tied weights restore unseen digits better.",
+     quantity="test error of the tied net, against the free net's", unit=SSE, relation="<")  # fmt: skip
+def tied_test_error(digits: ImageData, seed: int) -> Measurement:
+    """Compare the test SSE of the tied deep net with the free one's."""
+    return Measurement(deep_net(digits, seed, tied=True)["test"], deep_net(digits, seed)["test"])

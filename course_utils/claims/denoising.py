@@ -1,0 +1,214 @@
+"""Chapter 7, S18: de-noising auto-encoders, beside classical filters."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import torch
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from torch import Tensor, nn
+
+from course_utils.claims.rows import BOTH, BOUND, Measurement, compared, row
+from course_utils.claims.shared import by_size, deep_autoencoder, trained
+from course_utils.corruption import Corruption, corrupted, gaussian, masking, one_of, salt_and_pepper
+from course_utils.data import ImageData
+from course_utils.filters import FILTERS, tuned_filter
+from course_utils.inference import encode_all, reconstruct
+from course_utils.metrics import psnr_db
+from course_utils.models import DeepAutoencoder
+
+PSNR = "dB"
+SIZES = (784, 1000)
+CODE_SIZES = (784, 500, 30)
+NOISE = gaussian(0.5)
+KINDS: dict[str, Corruption] = {
+    "Gaussian 0.5": NOISE,
+    "masking 0.5": masking(0.5),
+    "salt and pepper 0.3": salt_and_pepper(0.3),
+}
+TRAINED_ON: dict[str, Corruption | None] = {"no noise": None, **KINDS, "all three": one_of(*KINDS.values())}
+N_FILTERED = 500  # test images that the filters, of which some are slow, and the nets are compared on
+TEST_NOISE_SEED = 1_000  # no seed of a training
+
+
+def net(
+    data: ImageData, seed: int, corrupt: Corruption | None = None, *, sizes: tuple[int, ...] = SIZES,
+    x: Tensor | tuple[Tensor, Tensor] | None = None, n_epochs: int | None = None, **options: Any,
+) -> DeepAutoencoder:  # fmt: skip
+    """Train a net on x, or on the clean training images: 15 epochs of 4,000, or 6 of 60,000, unless given."""
+    return trained(
+        lambda: deep_autoencoder(data, sizes), data.train_images if x is None else x, corrupt=corrupt, seed=seed,
+        n_epochs=n_epochs or by_size(data, small=15, large=6), batch_size=by_size(data, small=100, large=250),
+        **options,
+    )  # fmt: skip
+
+
+@cache
+def denoiser(data: ImageData, seed: int, trained_on: str = "Gaussian 0.5") -> DeepAutoencoder:
+    """Train 784-1000-784 to restore the clean image from the noise of TRAINED_ON."""
+    return net(data, seed, TRAINED_ON[trained_on])
+
+
+def noisy_and_clean(data: ImageData, seed: int, corrupt: Corruption) -> tuple[Tensor, Tensor]:
+    """Make test images noisy, always in the same way; the noisy ones and the clean ones."""
+    x = data.test_images[:N_FILTERED]
+    return corrupted(x, corrupt, seed=TEST_NOISE_SEED + seed), x
+
+
+def psnr_of(model: nn.Module, data: ImageData, seed: int, corrupt: Corruption = NOISE) -> float:
+    """Measure the PSNR in dB of what the model makes of noisy test images."""
+    x_noisy, x = noisy_and_clean(data, seed, corrupt)
+    return psnr_db(reconstruct(model, x_noisy), x)
+
+
+def against_denoiser(digits: ImageData, seed: int, other: nn.Module) -> Measurement:
+    """Compare the de-noiser with another net."""
+    return compared(psnr_of(model, digits, seed) for model in (denoiser(digits, seed), other))
+
+
+@cache
+def psnr_of_filters(data: ImageData, seed: int, kind: str) -> dict[str, float]:
+    """Measure the PSNR in dB of each classical filter, tuned on 200 training images with that noise."""
+    x_train = data.train_images[:200]
+    x_noisy, x = noisy_and_clean(data, seed, KINDS[kind])
+    tuned = {f: tuned_filter(f, corrupted(x_train, KINDS[kind], seed=seed), x_train)[0] for f in FILTERS}
+    return {"none": psnr_db(x_noisy, x)} | {f: psnr_db(smooth(x_noisy), x) for f, smooth in tuned.items()}
+
+
+@row("denoiser-beats-filters", "S18",
+     "A de-noising auto-encoder removes noise from images it has not seen, better than a classical filter.",
+     quantity="Gaussian noise of 0.5, clipped: PSNR of 784-1000-784 − of the best of four tuned filters",
+     unit=PSNR, relation=">", reference=2.0, source=BOUND, reproduced=BOTH)  # fmt: skip
+def gain_over_filters(digits: ImageData, seed: int) -> Measurement:
+    """Measure how far the de-noiser is above the best classical filter; series: all of them, by kind of noise."""
+    rows = {kind: psnr_of_filters(digits, seed, kind) for kind in KINDS}
+    series = {method: [row[method] for row in rows.values()] for method in ("none", *FILTERS)}
+    series["de-noiser"] = [psnr_of(denoiser(digits, seed, kind), digits, seed, KINDS[kind]) for kind in KINDS]
+    best = max(psnr for method, psnr in rows["Gaussian 0.5"].items() if method != "none")
+    return Measurement(series["de-noiser"][0] - best, series=series)
+
+
+@row("clean-target-matters", "S18",
+     "The target is the clean image, not the noisy one.",
+     quantity="PSNR, trained to restore the clean image, against the noisy one",
+     unit=PSNR, relation=">", reproduced=BOTH)  # fmt: skip
+def clean_target(digits: ImageData, seed: int) -> Measurement:
+    """Compare the de-noiser with a net that restores the noisy image itself: five draws stand for ever new noise."""
+    noisy = torch.cat([corrupted(digits.train_images, NOISE, seed=seed + 100 * draw) for draw in range(5)])
+    return against_denoiser(digits, seed, net(digits, seed, x=noisy, n_epochs=by_size(digits, small=3, large=1)))
+
+
+@row("fresh-noise-matters", "S18",
+     "The noise must be drawn anew at every step.",
+     quantity="PSNR, fresh noise against noise drawn once", unit=PSNR, relation=">", reproduced=BOTH)  # fmt: skip
+def fresh_noise(digits: ImageData, seed: int) -> Measurement:
+    """Compare the de-noiser with a net that gets the same noisy images at every epoch."""
+    x = digits.train_images
+    return against_denoiser(digits, seed, net(digits, seed, x=(corrupted(x, NOISE, seed=seed), x), supervised=True))
+
+
+@row("clean-validation-misleads", "S18",
+     "Validated without noise, the wrong net looks better.",
+     quantity="PSNR on clean images: trained without noise, against the de-noiser",
+     unit=PSNR, relation=">", reproduced=BOTH)  # fmt: skip
+def clean_validation(digits: ImageData, seed: int) -> Measurement:
+    """Compare the net that was trained without noise with the de-noiser, on clean images."""
+    x, nets = digits.test_images, (denoiser(digits, seed, kind) for kind in ("no noise", "Gaussian 0.5"))
+    return compared(psnr_db(reconstruct(model, x), x) for model in nets)
+
+
+@row("clipping-matters", "S18",
+     "Clipping changes the noise: train on what will be met.",
+     quantity="PSNR on clipped noise: trained on clipped noise, against noise that is not clipped",
+     unit=PSNR, relation=">", reproduced=BOTH)  # fmt: skip
+def forgotten_clipping(digits: ImageData, seed: int) -> Measurement:
+    """Compare the de-noiser with a net that was trained on noise without clipping."""
+    return against_denoiser(digits, seed, net(digits, seed, gaussian(0.5, clip=False)))
+
+
+@row("noisy-targets-will-do", "S18",
+     "No clean image is needed: other noise on the target averages out, where its mean is 0.",
+     quantity="PSNR lost by targets with noise of their own, not clipped, against clean targets",
+     unit=PSNR, relation="<", reference=1.0, source="this course's bound; Lehtinen et al., ICML 2018, for the idea",
+     reproduced=BOTH)  # fmt: skip
+def other_noise_as_target(digits: ImageData, seed: int) -> Measurement:
+    """Measure the dB lost where the target has noise of its own: Lehtinen et al. 2018, Noise2Noise."""
+    x, noise = digits.train_images, gaussian(0.5, clip=False)
+    clean = net(digits, seed, noise)
+    noisy = net(digits, seed, noise, x=(x, corrupted(x, noise, seed=seed + 1)), supervised=True)
+    return Measurement(psnr_of(clean, digits, seed, noise) - psnr_of(noisy, digits, seed, noise))
+
+
+@cache
+def matrix(data: ImageData, seed: int) -> dict[str, list[float]]:
+    """Measure PSNR by what the net was trained on: on no noise, then on each of KINDS."""
+    x = data.test_images[:N_FILTERED]
+    return {
+        trained_on: [psnr_db(reconstruct(denoiser(data, seed, trained_on), x), x)]
+        + [psnr_of(denoiser(data, seed, trained_on), data, seed, kind) for kind in KINDS.values()]
+        for trained_on in TRAINED_ON
+    }
+
+
+@row("matched-noise-is-best", "S18",
+     "A de-noiser removes the kind of noise it was trained on.",
+     quantity="PSNR on the kind of noise trained on, against the two other kinds, mean of three",
+     unit=PSNR, relation=">", reproduced=BOTH)  # fmt: skip
+def matched_noise(digits: ImageData, seed: int) -> Measurement:
+    """Compare the noise trained on with the other two kinds; series: the matrix."""
+    table = matrix(digits, seed)
+    rows = torch.tensor([table[kind][1:] for kind in KINDS])
+    matched = rows.diagonal().mean()
+    others = (rows.sum() - rows.diagonal().sum()) / 6
+    return Measurement(matched.item(), others.item(), series=table)
+
+
+@row("one-net-for-all-noises", "S18",
+     "One net can learn several kinds of noise.",
+     quantity="PSNR that one net for three kinds of noise loses to three nets",
+     unit=PSNR, relation="<", reference=1.0, source=BOUND, reproduced=BOTH)  # fmt: skip
+def one_for_all(digits: ImageData, seed: int) -> Measurement:
+    """Measure the dB that one net loses to three, mean of the kinds."""
+    table = matrix(digits, seed)
+    lost = [table[kind][i] - table["all three"][i] for i, kind in enumerate(KINDS, start=1)]
+    return Measurement(sum(lost) / len(lost))
+
+
+@cache
+def probes(data: ImageData, seed: int) -> dict[str, list[float]]:
+    """Measure % of digits that a linear classifier recognises from a code of 30: on clean and on noisy test images.
+
+    The classifier is trained on codes of clean images, of as many as 10,000.
+    """
+    x_noisy = corrupted(data.test_images, NOISE, seed=TEST_NOISE_SEED + seed)
+    found = {}
+    for kind, corrupt in {"plain": None, "de-noising": NOISE}.items():
+        model = net(data, seed, corrupt, sizes=CODE_SIZES)
+        classifier = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1_000))
+        classifier.fit(encode_all(model, data.train_images[:10_000]).numpy(), data.train_labels[:10_000].numpy())
+        codes = (encode_all(model, x).numpy() for x in (data.test_images, x_noisy))
+        found[kind] = [100 * classifier.score(z, data.test_labels.numpy()) for z in codes]
+    return found
+
+
+@row("denoising-code-is-robust", "S18",
+     "De-noising makes the code robust: a digit is recognised from it in spite of noise.",
+     quantity="linear classifier on a code of 30, noisy images: de-noising, against plain",
+     unit="% right", relation=">", reproduced=("full",))  # fmt: skip
+def code_on_noisy(digits: ImageData, seed: int) -> Measurement:
+    """Compare the codes of noisy images, de-noising and plain; series: clean and noisy."""
+    found = probes(digits, seed)
+    return Measurement(found["de-noising"][1], found["plain"][1], series=found)
+
+
+@row("denoising-code-is-better", "S18",
+     "De-noising makes a better code, even for clean images.",
+     quantity="linear classifier on a code of 30, clean images: de-noising, against plain",
+     unit="% right", relation=">")  # fmt: skip
+def code_on_clean(digits: ImageData, seed: int) -> Measurement:
+    """Compare the codes of clean images, de-noising and plain."""
+    found = probes(digits, seed)
+    return Measurement(found["de-noising"][0], found["plain"][0])

@@ -1,0 +1,213 @@
+"""Chapter 4, S10 to S12: pixels, PCA and codes as rankings of the same images, clean and shifted."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache, partial
+
+import torch
+from sklearn.decomposition import PCA
+from torch import Tensor, nn
+
+from course_utils.claims.rows import BOTH, P10, SSE, Measurement, row
+from course_utils.claims.shared import by_size, images, pca_test_sse
+from course_utils.corruption import Corruption, masking, shifting
+from course_utils.data import DataError, ImageData
+from course_utils.inference import encode_all, reconstruct
+from course_utils.metrics import sse_per_image
+from course_utils.models import BinaryAutoencoder, ConvAutoencoder, DeepAutoencoder
+from course_utils.retrieval import CodeSearch, search_precision
+from course_utils.settings import Settings
+from course_utils.training import Trainer
+
+N_CODES, HIDDEN, MAX_SHIFT = 30, (500, 250), 3
+BITS = (8, 16, 32, 64, 128)
+N_RETRIEVED = (1, 10, 100)
+LINEAR = ("pixels", "PCA")
+CODES = (
+    "deep", "deep, trained on masks", "deep, trained on shifts",
+    "convolutional", "64 bits", "64 bits, trained on shifts",
+)  # fmt: skip
+
+
+def new_model(kind: str, data: ImageData, seed: int) -> tuple[nn.Module, Corruption | None]:
+    """Build an untrained net of CODES, or of another number of bits: the net, and what it is trained to ignore."""
+    torch.manual_seed(seed)
+    mean = data.train_images.mean(dim=0)
+    net, _, condition = kind.partition(", ")
+    ignored = {"trained on masks": masking(0.5), "trained on shifts": shifting(MAX_SHIFT)}.get(condition)
+    if net == "deep":
+        return DeepAutoencoder((data.n_features, *HIDDEN, N_CODES), mean=mean), ignored
+    if net == "convolutional":
+        return ConvAutoencoder(data.image_shape, N_CODES, channels=(8, 8), mean=mean), ignored
+    n_bits = int(net.removesuffix(" bits"))
+    return BinaryAutoencoder((data.n_features, *HIDDEN, n_bits), noise=2.0, mean=mean), ignored
+
+
+@cache
+def trained_model(data: ImageData, seed: int, kind: str) -> nn.Module:
+    """Train a net of CODES: 480 to 640 steps on 4,000 images, 3,000 to 6,000 on 60,000."""
+    model, corrupt = new_model(kind, data, seed)
+    n_epochs, batch_size, lr = (8, 50, 2e-3) if kind == "convolutional" else (12, 100, 1e-3)
+    trainer = Trainer(model, lr=lr, batch_size=batch_size, corrupt=corrupt, seed=seed)
+    trainer.fit(data.train_images, n_epochs=by_size(data, small=n_epochs, large=5))
+    return model.cpu()
+
+
+def search_by(kind: str, data: ImageData, model: nn.Module | None = None) -> CodeSearch:
+    """Search the training images by "pixels", by "PCA", or by the code of a trained model of `kind`."""
+    if kind == "pixels":
+        return CodeSearch(lambda x: x.flatten(1), data.train_images, metric="euclidean")
+    if kind == "PCA":
+        pca = PCA(N_CODES, svd_solver="covariance_eigh").fit(data.train_images.flatten(1).numpy())
+        return CodeSearch(
+            lambda x: torch.from_numpy(pca.transform(x.flatten(1).numpy())), data.train_images, metric="euclidean"
+        )
+    if isinstance(model, BinaryAutoencoder):
+        return CodeSearch(model.bits, data.train_images, metric="hamming")
+    assert model is not None
+    return CodeSearch(lambda x: encode_all(model, x), data.train_images, metric="euclidean")
+
+
+def queries(data: ImageData, *, shifted: bool) -> Tensor:
+    """Give the test images, as they are or shifted by up to MAX_SHIFT pixels, always the same ones."""
+    return shifting(MAX_SHIFT)(data.test_images, torch.Generator().manual_seed(0)) if shifted else data.test_images
+
+
+@cache
+def precisions(data: ImageData, seed: int, kind: str) -> dict[tuple[str, int], float]:
+    """Measure precision at 1, 10 and 100 with "clean" and with "shifted" queries."""
+    search = search_by(kind, data, None if kind in LINEAR else trained_model(data, seed, kind))
+    measure = partial(search_precision, search, labels=data.train_labels, query_labels=data.test_labels)
+    return {
+        (query, k): measure(queries(data, shifted=query == "shifted"), k=k).value
+        for query in ("clean", "shifted")
+        for k in N_RETRIEVED
+    }
+
+
+def at_10(data: ImageData, seed: int, kind: str, query: str) -> float:
+    """Measure precision at 10; no seed enters the linear methods."""
+    return precisions(data, 0 if kind in LINEAR else seed, kind)[query, 10]
+
+
+def against_pixels(data: ImageData, seed: int, kind: str, query: str = "clean") -> Measurement:
+    """Compare the precision at 10 of a code with that of the pixels."""
+    return Measurement(at_10(data, seed, kind, query), at_10(data, seed, "pixels", query))
+
+
+def with_table(data: ImageData, seed: int, kind: str) -> Measurement:
+    """Compare a code with pixels; series: every method's precision at 1, 10, 100 with clean, then shifted queries."""
+    table = {kind: [*precisions(data, 0 if kind in LINEAR else seed, kind).values()] for kind in (*LINEAR, *CODES)}
+    return replace(against_pixels(data, seed, kind), series=table)
+
+
+@row("pixel-neighbours-wrong", "S10",
+     "The nearest images by pixels are often wrong.",
+     quantity="wrong digits among the ten nearest by pixels",
+     unit="share", relation=">", reference=0.5, source="this course's reading of “often”", seeded=False)  # fmt: skip
+def pixel_neighbours_wrong(digits: ImageData, seed: int) -> Measurement:
+    """Measure the share of wrong images among the ten nearest by pixels."""
+    return Measurement(1 - at_10(digits, seed, "pixels", "clean"))
+
+
+@row("pixels-fail-when-shifted", "S10",
+     "Pixels fail where the same digit lies a little elsewhere.",
+     quantity="pixels, queries shifted by up to 3 pixels, against clean ones",
+     unit=P10, relation="<", seeded=False, reproduced=BOTH)  # fmt: skip
+def pixels_on_shifted(digits: ImageData, seed: int) -> Measurement:
+    """Compare shifted queries with clean ones."""
+    return Measurement(at_10(digits, seed, "pixels", "shifted"), at_10(digits, seed, "pixels", "clean"))
+
+
+@row("conv30-beats-pca30", "S11",
+     "A convolutional encoder to 30 numbers keeps more of the image than PCA.",
+     quantity="test error of the convolutional net, against PCA-30",
+     unit=SSE, relation="<", reproduced=("full",))  # fmt: skip
+def convolutional_restores(digits: ImageData, seed: int) -> Measurement:
+    """Compare the convolutional net with PCA."""
+    x_hat = reconstruct(trained_model(digits, seed, "convolutional"), digits.test_images)
+    return Measurement(sse_per_image(x_hat, digits.test_images).item(), pca_test_sse(digits, N_CODES))
+
+
+@row("code-beats-pixels", "S12",
+     "Searching by code is better than by pixels.",
+     quantity="deep code of 30 numbers, against pixels", unit=P10, relation=">")  # fmt: skip
+def code_against_pixels(digits: ImageData, seed: int) -> Measurement:
+    """Compare the deep code with pixels; series: the whole table."""
+    return with_table(digits, seed, "deep")
+
+
+@row("conv-code-beats-pixels", "S12",
+     "Searching by a convolutional code is better than by pixels.",
+     quantity="convolutional code of 30 numbers, against pixels", unit=P10, relation=">")  # fmt: skip
+def convolutional_against_pixels(digits: ImageData, seed: int) -> Measurement:
+    """Compare the convolutional code with pixels."""
+    return against_pixels(digits, seed, "convolutional")
+
+
+@row("code-beats-pixels-shifted", "S12",
+     "Searching by code is better than by pixels where the query is shifted.",
+     quantity="deep code, shifted queries, against pixels", unit=P10, relation=">", reproduced=("full",))  # fmt: skip
+def code_against_pixels_shifted(digits: ImageData, seed: int) -> Measurement:
+    """Compare the deep code with pixels, with shifted queries."""
+    return against_pixels(digits, seed, "deep", "shifted")
+
+
+@row("conv-code-beats-pixels-shifted", "S12",
+     "Convolution makes the code robust to shifts.",
+     quantity="convolutional code, shifted queries, against pixels",
+     unit=P10, relation=">", reproduced=BOTH)  # fmt: skip
+def convolutional_against_pixels_shifted(digits: ImageData, seed: int) -> Measurement:
+    """Compare the convolutional code with pixels, with shifted queries."""
+    return against_pixels(digits, seed, "convolutional", "shifted")
+
+
+@row("shift-trained-beats-pixels", "S12",
+     "A code that was trained to ignore shifts finds shifted digits where pixels do not.",
+     quantity="deep code, trained on shifted images, shifted queries, against pixels",
+     unit=P10, relation=">", reproduced=BOTH)  # fmt: skip
+def shift_trained_against_pixels_shifted(digits: ImageData, seed: int) -> Measurement:
+    """Compare the code that was trained to ignore the shift with pixels, with shifted queries."""
+    return against_pixels(digits, seed, "deep, trained on shifts", "shifted")
+
+
+@row("bits-find-as-numbers", "S12",
+     "64 bits find as well as 30 numbers (semantic hashing).",
+     quantity="64-bit code by Hamming distance, against the deep code of 30 numbers",
+     unit=P10, relation="≈", tolerance=0.05, reproduced=BOTH)  # fmt: skip
+def bits_against_numbers(digits: ImageData, seed: int) -> Measurement:
+    """Compare 64 bits with 30 numbers (960 bits); series: precision over the number of bits."""
+    by_bits = [at_10(digits, seed, f"{n_bits} bits", "clean") for n_bits in BITS]
+    series = {"bits": BITS, "64 bits": by_bits}
+    return Measurement(by_bits[BITS.index(64)], at_10(digits, seed, "deep", "clean"), series=series)
+
+
+def colour_pictures(cfg: Settings) -> ImageData:
+    """Load the colour pictures of this profile."""
+    return images(cfg.pick(quick="photos", full="cifar10"))
+
+
+@row("code-beats-pixels-colour", "S12",
+     "On colour pictures, too, searching by code is better than by pixels.",
+     quantity="convolutional code of 30 numbers, against pixels",
+     unit=P10, relation=">", on=colour_pictures, reproduced=BOTH)  # fmt: skip
+def code_against_pixels_colour(pictures: ImageData, seed: int) -> Measurement:
+    """Compare the convolutional code with pixels on colour pictures; series: the whole table."""
+    return with_table(pictures, seed, "convolutional")
+
+
+def clothes(cfg: Settings) -> ImageData:
+    """Load Fashion-MNIST; raises DataError in the quick profile, which is offline."""
+    if cfg.profile != "full":
+        raise DataError("Fashion-MNIST is not among the offline data: make claims PROFILE=full.")
+    return images("fashion-mnist")
+
+
+@row("code-beats-pixels-fashion", "S12",
+     "On clothes, too, searching by code is better than by pixels.",
+     quantity="convolutional code of 30 numbers, against pixels, on Fashion-MNIST",
+     unit=P10, relation=">", on=clothes, only_on="full")  # fmt: skip
+def code_against_pixels_fashion(clothes: ImageData, seed: int) -> Measurement:
+    """Compare the convolutional code with pixels on Fashion-MNIST; series: the whole table."""
+    return with_table(clothes, seed, "convolutional")

@@ -1,0 +1,103 @@
+"""Chapter 1, S1 and S2: an encoder and a decoder, and PCA as the linear auto-encoder."""
+
+from __future__ import annotations
+
+from functools import cache, partial
+
+import torch
+from sklearn.decomposition import PCA
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from course_utils.claims.rows import BOTH, BOUND, HS06, SSE, Measurement, compared, row
+from course_utils.claims.shared import by_size, deep_autoencoder, pca_test_sse, sse_after_training, trained
+from course_utils.data import ImageData
+from course_utils.metrics import principal_angles_deg
+from course_utils.models import DeepAutoencoder, LinearAutoencoder
+from course_utils.training import Trainer
+
+
+@row("halves-train-together", "S1",
+     "Neither half can be trained alone: encoder and decoder must be learnt together.",
+     quantity="test error with a random, frozen encoder, against both trained",
+     unit=SSE, relation=">", reproduced=BOTH)  # fmt: skip
+def halves_train_together(digits: ImageData, seed: int) -> Measurement:
+    """Train a decoder behind an encoder that stays random, and both together; 784-256-10."""
+
+    def net(frozen: bool) -> DeepAutoencoder:
+        model = deep_autoencoder(digits, (784, 256, 10))
+        model.encoder.requires_grad_(not frozen)
+        return model
+
+    options = {"n_epochs": by_size(digits, small=10, large=5), "batch_size": 100, "seed": seed}
+    frozen, both = (sse_after_training(partial(net, f), digits, **options)["test"] for f in (True, False))
+    return Measurement(frozen, both)
+
+
+@row("pca30-mnist-sse", "S2",
+     "PCA to 30 numbers restores MNIST with the published error.",
+     quantity="test error of PCA-30, fitted on 60,000, centred, not clipped",
+     unit=SSE, relation="≈", reference=13.87, tolerance=0.01, source=HS06, only_on="full", seeded=False,
+     reproduced=("full",))  # fmt: skip
+def pca30(digits: ImageData, seed: int) -> Measurement:
+    """Measure the test SSE of PCA with 30 components."""
+    return Measurement(pca_test_sse(digits, 30))
+
+
+@cache  # four rows look at the same nets
+def linear_net(data: ImageData, seed: int, *, centred: bool = True) -> LinearAutoencoder:
+    """Train a tied linear auto-encoder with a code of 10: 800 steps on 4,000 images, 6,000 on 60,000."""
+    mean = data.train_images.mean(0) if centred else None
+    return trained(
+        lambda: LinearAutoencoder(data.n_features, 10, mean=mean, tied=True), data.train_images,
+        n_epochs=by_size(data, small=20, large=10), lr=1e-2, batch_size=100, seed=seed,
+    )  # fmt: skip
+
+
+@cache
+def principal_axes(data: ImageData) -> Tensor:
+    """Fit PCA's ten leading axes, `(10, 784)`."""
+    pca = PCA(10, svd_solver="covariance_eigh").fit(data.train_images.flatten(1).numpy())
+    return torch.from_numpy(pca.components_)
+
+
+@row("linear-ae-is-pca", "S2",
+     "PCA is a linear auto-encoder: training finds the subspace of the leading components.",
+     quantity="largest principal angle between the two 10-D subspaces",
+     unit="degrees", relation="<", reference=5.0, source="this course's bound; two random subspaces: 89°",
+     reproduced=BOTH)  # fmt: skip
+def linear_angle(digits: ImageData, seed: int) -> Measurement:
+    """Measure the largest principal angle between the net's subspace and PCA's, in degrees."""
+    angles = principal_angles_deg(linear_net(digits, seed).encoder.weight.T, principal_axes(digits).T)
+    return Measurement(float(angles[0]))
+
+
+@row("linear-ae-sse", "S2",
+     "The linear auto-encoder's error is PCA's.",
+     quantity="test error above PCA-10's",
+     unit="% of PCA-10's SSE", relation="<", reference=1.0, source=BOUND, reproduced=BOTH)  # fmt: skip
+def linear_sse(digits: ImageData, seed: int) -> Measurement:
+    """Measure by how many percent the net's test SSE is above PCA's."""
+    sse = Trainer(linear_net(digits, seed)).evaluate(digits.test_images)
+    return Measurement(100 * (sse / pca_test_sse(digits, 10) - 1))
+
+
+@row("linear-ae-not-axes", "S2",
+     "The linear auto-encoder finds PCA's subspace, not its axes.",
+     quantity="angle between any of its axes and the nearest principal axis, the smallest of ten",
+     unit="degrees", relation=">", reference=5.0, source=BOUND, reproduced=BOTH)  # fmt: skip
+def linear_axes(digits: ImageData, seed: int) -> Measurement:
+    """Measure the angle of the axis, of the net's ten, that is nearest to a principal axis."""
+    axes = normalize(linear_net(digits, seed).encoder.weight.detach(), dim=1)
+    cosines = (axes @ principal_axes(digits).T).abs()
+    return Measurement(cosines.max().clamp(max=1).acos().rad2deg().item())
+
+
+@row("centring-matters", "S2",
+     "The mean must be subtracted first.",
+     quantity="test error of the linear auto-encoder without centring, against with it",
+     unit=SSE, relation=">", reproduced=BOTH)  # fmt: skip
+def centring(digits: ImageData, seed: int) -> Measurement:
+    """Compare the net without centring with the net with it."""
+    nets = (linear_net(digits, seed, centred=centred) for centred in (False, True))
+    return compared(Trainer(net).evaluate(digits.test_images) for net in nets)

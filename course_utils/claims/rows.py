@@ -1,0 +1,133 @@
+"""The rows of the ledger: each stands, as a decorator, above the function that measures it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, Literal
+
+from course_utils.claims.shared import digits
+from course_utils.settings import Profile, Settings
+
+Relation = Literal["<", ">", "≈"]
+SAME_RUN, BOUND = "measured in the same run", "this course's bound"
+HS06 = "Hinton & Salakhutdinov, Science 313:504 (2006), Fig. 2B"
+SSE, ERROR, POINTS, P10, P100 = "SSE per image", "test error, %", "points", "precision at 10", "precision at 100"
+BOTH: tuple[Profile, ...] = ("quick", "full")
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What one seed gave.
+
+    Parameters
+    ----------
+    value
+        The number that the row is about, in the row's unit.
+    reference
+        The baseline of the same run; None where the row has a published number or a bound.
+    data
+        The name of the data set; the decorator `row` fills it in.
+    series
+        Columns of a figure, of equal length, e.g. `{"code size": […], "deep": […], "PCA": […]}`.
+    """
+
+    value: float
+    reference: float | None = None
+    data: str = ""
+    series: Mapping[str, Sequence[float]] = field(default_factory=dict)
+
+
+def compared(values: Iterable[float]) -> Measurement:
+    """Make a Measurement of two values: the one that the row is about, and the baseline of the same run."""
+    value, reference = values
+    return Measurement(value, reference)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """A sentence of the chapter that can be wrong, as a row of the ledger.
+
+    Parameters
+    ----------
+    id
+        The row's name.
+    system
+        The part of the course that the sentence is about, "S1" to "S20".
+    sentence
+        What the chapter says.
+    quantity
+        What is measured, in words.
+    unit
+        The unit of that number.
+    relation
+        How the number stands to the reference, if the sentence is right.
+    source
+        Where the reference comes from.
+    measure
+        `measure(cfg, seed)` → Measurement.
+    reference
+        A published number or a bound; None where the measurement has its own baseline.
+    tolerance
+        For ≈: the largest difference that is still "about equal".
+    only_on
+        The profile that a published number is about; None for both.
+    seeded
+        False where no seed enters.
+    reproduced
+        The profiles in which `make claims` found that the row holds. What holds by so little that a single seed of a
+        notebook may contradict it is left out.
+    """
+
+    id: str
+    system: str
+    sentence: str
+    quantity: str
+    unit: str
+    relation: Relation
+    source: str = SAME_RUN
+    measure: Callable[[Settings, int], Measurement]
+    reference: float | None = None
+    tolerance: float = 0.0
+    only_on: Profile | None = None
+    seeded: bool = True
+    reproduced: tuple[Profile, ...] = ()
+
+
+CLAIMS: dict[str, Claim] = {}
+Measure = Callable[[Any, int], Measurement]
+
+
+def row(
+    id: str, system: str, sentence: str, *, on: Callable[[Settings], Any] = digits, **fields: Any
+) -> Callable[[Measure], Measure]:  # fmt: skip
+    """Add a row to the ledger: decorates the function `(data, seed)` → Measurement that measures it.
+
+    Parameters
+    ----------
+    id, system, sentence
+        As of Claim.
+    on
+        The data set of a profile that the function gets, anything with a `name`; the digits unless given.
+    fields
+        The other fields of Claim.
+
+    Returns
+    -------
+    Callable
+        A decorator that gives the function back as it is.
+    """
+
+    def add(function: Measure) -> Measure:
+        measure = partial(measured_on, on, function)
+        CLAIMS[id] = Claim(id=id, system=system, sentence=sentence, measure=measure, **fields)
+        return function
+
+    return add
+
+
+def measured_on(load: Callable[[Settings], Any], function: Measure, cfg: Settings, seed: int) -> Measurement:
+    """Measure one seed on the data set of the profile, and note its name."""
+    data = load(cfg)
+    return replace(function(data, seed), data=data.name)

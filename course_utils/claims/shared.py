@@ -1,0 +1,94 @@
+"""What the measurements of several chapters share: data sets, a net trained from a seed, PCA's error."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, TypeVar
+
+import torch
+from sklearn.decomposition import PCA
+from torch import Tensor, nn
+
+from course_utils.data import ImageData, load_images
+from course_utils.metrics import sse_per_image
+from course_utils.models import DeepAutoencoder
+from course_utils.settings import Settings
+from course_utils.training import Trainer
+
+T = TypeVar("T")
+M = TypeVar("M", bound=nn.Module)
+
+
+def digits(cfg: Settings) -> ImageData:
+    """Load the digits of this profile."""
+    return images(cfg.pick(quick="mnist-5k", full="mnist"))
+
+
+@cache
+def images(name: str) -> ImageData:
+    """Load the data set of that name, once for all rows."""
+    return load_images(name)
+
+
+@dataclass(frozen=True)
+class NoData:
+    """Stand in for a data set where a row needs none."""
+
+    name: str
+
+
+def by_size(data: ImageData, *, small: T, large: T) -> T:
+    """Pick what suits a data set of some thousand training images, or of tens of thousands."""
+    return small if len(data.train_images) < 20_000 else large
+
+
+def deep_autoencoder(data: ImageData, sizes: tuple[int, ...], **options: Any) -> DeepAutoencoder:
+    """Build a DeepAutoencoder whose output starts at the mean of the training images."""
+    return DeepAutoencoder(sizes, mean=data.train_images.mean(dim=0), **options)
+
+
+def trained(make: Callable[[], M], x: Tensor | tuple[Tensor, Tensor], *, seed: int, n_epochs: int, **options: Any) -> M:
+    """Build a model from the seed and train it.
+
+    Parameters
+    ----------
+    make
+        Builds the model.
+    x
+        What it is trained on, as `Trainer.fit` takes it.
+    seed
+        Decides the starting values, the batches and the noise.
+    n_epochs
+        How often the data are passed.
+    options
+        Of the Trainer.
+
+    Returns
+    -------
+    Module
+        The trained model, on the CPU.
+    """
+    torch.manual_seed(seed)
+    model = make()
+    Trainer(model, seed=seed, **options).fit(x, n_epochs=n_epochs)
+    return model.cpu()
+
+
+def sse_after_training(
+    make: Callable[[], nn.Module], data: ImageData, *, seed: int, n_epochs: int, batch_size: int
+) -> dict[str, float]:
+    """Train a model on the training images: its SSE per image on them, "train", and on the others, "test"."""
+    model = trained(make, data.train_images, seed=seed, n_epochs=n_epochs, batch_size=batch_size)
+    trainer = Trainer(model, batch_size=batch_size)
+    return {"train": trainer.evaluate(data.train_images), "test": trainer.evaluate(data.test_images)}
+
+
+@cache
+def pca_test_sse(data: ImageData, n_codes: int) -> float:
+    """Measure PCA's test SSE per image: fitted on the training images, centred, not clipped to [0, 1]."""
+    x_train, x_test = data.train_images.flatten(1), data.test_images.flatten(1)
+    pca = PCA(n_codes, svd_solver="covariance_eigh").fit(x_train.numpy())
+    x_hat = torch.from_numpy(pca.inverse_transform(pca.transform(x_test.numpy())))
+    return sse_per_image(x_hat, x_test).item()
