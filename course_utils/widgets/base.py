@@ -15,7 +15,7 @@ import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 from matplotlib.image import AxesImage
 from PIL import Image
 from torch import Tensor
@@ -77,7 +77,7 @@ class LiveFigure(ipywidgets.VBox):
         self.readout.value = self.update()
         self._canvas.restore_region(self._background)
         for artist in self._moving:
-            artist.axes.draw_artist(artist)
+            self._figure.draw_artist(artist)
         self.picture.value = self._png(compress_level=1)
 
     def respond(self, control: ipywidgets.Widget | None = None) -> None:
@@ -135,12 +135,13 @@ def labelled(description: str, width: int) -> dict[str, Any]:
     return {"description": description, "layout": {"width": f"{width}px"}}
 
 
-def pixel_figure(width: int, height: int) -> Figure:
+def pixel_figure(width: float, height: float) -> Figure:
     """An empty figure of that size in pixels, for `pixel_axes`."""
-    return Figure(figsize=(width / DPI, height / DPI), dpi=DPI, layout="none")
+    size = (width / DPI, height / DPI)
+    return Figure(figsize=size, dpi=DPI, layout="none")  # type: ignore[arg-type]  # missing in Matplotlib's stubs
 
 
-def pixel_axes(figure: Figure, left: float, top: float, wide: float, high: float) -> Axes:
+def pixel_axes(figure: Figure | SubFigure, left: float, top: float, wide: float, high: float) -> Axes:
     """Axes at a place in pixels, from the figure's top left."""
     width, height = (round(size) for size in figure.bbox.size)
     return figure.add_axes((left / width, 1 - (top + high) / height, wide / width, high / height))

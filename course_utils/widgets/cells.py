@@ -19,15 +19,17 @@ from matplotlib.textpath import TextPath
 from matplotlib.transforms import IdentityTransform
 
 from course_utils.plotting import COLOURS
-from course_utils.widgets.base import DPI, signed
+from course_utils.widgets.base import pixel_figure, signed
 from course_utils.widgets.stepper import Look
 
 
 def tint(colour: str, share: float = 0.35) -> str:
     """That share of the colour, the rest white: a ground that black numbers are read on."""
-    return to_hex([1 - share * (1 - c) for c in to_rgb(colour)])
+    red, green, blue = (1 - share * (1 - c) for c in to_rgb(colour))
+    return to_hex((red, green, blue))
 
 
+BOARD_WIDTH = 864  # in pixels
 CHOSEN, FRAME = COLOURS[0], COLOURS[1]
 KEPT, EMPTY, ZERO, EDGE, FAINT = tint(CHOSEN), "white", "0.92", "0.6", "0.55"
 Cell = tuple[str, str, str, str]  # the number, and the colours of ground, number and edge
@@ -109,7 +111,7 @@ def outline(text: str, height: float) -> Path:
 
 def board(width: float, height: float) -> tuple[Figure, Axes]:
     """A figure that is one plane, in units of cells, (0, 0) at its top left."""
-    figure = Figure(figsize=(9.6, 9.6 * height / width), dpi=DPI, layout="none")
+    figure = pixel_figure(BOARD_WIDTH, BOARD_WIDTH * height / width)
     ax = figure.add_axes((0, 0, 1, 1))
     ax.set(xlim=(0, width), ylim=(height, 0))
     ax.set_axis_off()
@@ -118,7 +120,9 @@ def board(width: float, height: float) -> tuple[Figure, Axes]:
 
 def frame(ax: Axes, width: float, height: float) -> Rectangle:
     """A frame of that size in cells, whose `xy` a step sets."""
-    return ax.add_patch(Rectangle((0, 0), width, height, fill=False, edgecolor=FRAME, linewidth=3))
+    rectangle = Rectangle((0, 0), width, height, fill=False, edgecolor=FRAME, linewidth=3)
+    ax.add_patch(rectangle)
+    return rectangle
 
 
 def number_fields(

@@ -45,7 +45,7 @@ class CodeSliders(LiveFigure):
         n, h, w = grey_shape(images)
         if n_sliders < 1:
             raise ValueError(f"n_sliders is {n_sliders}; there must be at least 1 to move.")
-        self._model, self._images = model, images
+        self._model, self._images, self._image_shape = model, images, (1, h, w)
         self._codes = encode_all(model, images)
         self._mean = self._codes.mean(dim=0)
         sds = self._codes.std(dim=0, correction=0)
@@ -88,7 +88,7 @@ class CodeSliders(LiveFigure):
         ax.vlines(places, self._mean - reach, self._mean + reach, color="0.85", linewidth=5)
         ax.plot(places, self._mean, "_", color="0.5", markersize=9)
         ax.set(xlabel="number of the code", ylabel="value", xlim=(0.4, len(sds) + 0.6))
-        ax.xaxis.get_major_locator().set_params(integer=True)
+        ax.locator_params(axis="x", integer=True)
         ax.set_title("the code (grey: mean ± 3 sd)", loc="left", fontsize=10)
         (points,) = ax.plot(places, self._mean, "o", color=COLOURS[0], markersize=5)
         return points
@@ -104,7 +104,7 @@ class CodeSliders(LiveFigure):
                 slider.index = min(max(round(2 * self.N_STEPS * share), 0), 2 * self.N_STEPS)
 
     def prepare(self, control: ipywidgets.Widget | None) -> None:
-        if control in self.sliders:
+        if control is not None and control in self.sliders:
             self._z[self.shown[self.sliders.index(control)]] = control.value
             self._what = self._what if self._what.endswith("moved") else f"{self._what}, moved"
         else:
@@ -112,12 +112,12 @@ class CodeSliders(LiveFigure):
 
     def update(self) -> str:
         x, z = self._images[[self.digit.value]], self._z[None]
-        x_hat = decode_images(self._model, z, tuple(x.shape[1:]))
+        x_hat = decode_images(self._model, z, self._image_shape)
         for shown, image in zip(self._pictures, (x, x_hat), strict=True):
             shown.set_data(image[0, 0].numpy())
         self._points.set_ydata(self._z)
         return (
             f"{self._what}: SSE to digit no. {self.digit.value} <b>{sse_of_each_image(x_hat, x).item():.2f}</b>; drift "
-            f"|encode(decode(z)) − z| <b>{drift(self._model, z, tuple(x.shape[1:])).item():.2f}</b>, the code's length "
+            f"|encode(decode(z)) − z| <b>{drift(self._model, z, self._image_shape).item():.2f}</b>, the code's length "
             f"being {z.norm().item():.2f}"
         )

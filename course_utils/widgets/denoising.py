@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import ipywidgets
 import torch
@@ -71,7 +71,7 @@ class DenoisingExplorer(LiveFigure):
         self, models: Mapping[str, torch.nn.Module], images: Tensor, *, training_images: Tensor,
         noise: str = "Gaussian", level: float = 0.5,
     ) -> None:  # fmt: skip
-        n, *shape = grey_shape(images)
+        n, h, w = grey_shape(images)
         _check(models, images, training_images, noise, level)
         self._models, self._images = models, images
         self._filters = self._tuned(training_images[: self.N_TUNING])
@@ -82,9 +82,9 @@ class DenoisingExplorer(LiveFigure):
         self.level = ipywidgets.SelectionSlider(options=levels, value=level, **labelled("level", 380))
         self.digit = ipywidgets.IntSlider(0, 0, n - 1, **labelled("digit no.", 380))
         self.seed = ipywidgets.IntSlider(0, 0, 99, **labelled("noise no.", 380))
-        self.pad = DrawingPad() if tuple(shape) == (DrawingPad.SIZE, DrawingPad.SIZE) else None
+        self.pad = DrawingPad() if (h, w) == (DrawingPad.SIZE, DrawingPad.SIZE) else None
         controls = (self.model, self.noise, self.level, self.digit, self.seed)
-        figure = self._draw((shape[0], shape[1]))
+        figure = self._draw((h, w))
         asking = (ipywidgets.VBox(controls), *([] if self.pad is None else [self.pad]))
         super().__init__(
             figure, controls, (*self._pictures, *self._names, *self._psnrs),
@@ -111,15 +111,15 @@ class DenoisingExplorer(LiveFigure):
         for i, heading in enumerate(("clean", "noisy", "net", "best filter")):
             ax = pixel_axes(figure, i * (width - size) / 3, top, size, size)
             self._pictures.append(picture(ax, "", shape))
-            style = {"fontsize": 10.5, "parse_math": False, "transform": ax.transAxes, "va": "center"}
+            style: dict[str, Any] = {"fontsize": 10.5, "parse_math": False, "transform": ax.transAxes, "va": "center"}
             ax.text(0, 1 + 31 / size, heading, weight="bold", **style)
             self._names.append(ax.text(0, 1 + 12 / size, "", **style))
             self._psnrs.append(ax.text(0, -14 / size, "", **style))
         return figure
 
     def prepare(self, control: ipywidgets.Widget | None) -> None:
-        if control is self.pad:
-            self._is_drawn = bool(self.pad.image.any())  # a cleared pad: back to the chosen digit
+        if isinstance(control, DrawingPad):
+            self._is_drawn = bool(control.image.any())  # a cleared pad: back to the chosen digit
         elif control is self.digit:
             self._is_drawn = False
         elif control is self.noise:
@@ -134,7 +134,7 @@ class DenoisingExplorer(LiveFigure):
 
     def update(self) -> str:
         kind, level, name = self.noise.value, self.level.value, self.model.value
-        x = self.pad.image if self._is_drawn else self._images[[self.digit.value]]
+        x = self.pad.image if self.pad is not None and self._is_drawn else self._images[[self.digit.value]]
         x_noisy = corrupted(x, NOISES[kind].make(level), seed=self.seed.value)
         by_filter = self._filters[kind, level]
         shown = (x, x_noisy, reconstruct(self._models[name], x_noisy), by_filter(x_noisy))

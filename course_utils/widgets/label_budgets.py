@@ -8,10 +8,10 @@ from itertools import pairwise
 
 import ipywidgets
 import numpy as np
-from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from course_utils.plotting import COLOURS
@@ -65,7 +65,8 @@ class LabelBudgetExplorer(LiveFigure):
     def _draw_bars(self, ax: Axes) -> None:
         n = len(self._starts)
         self._bars = ax.barh(range(n), [1.0] * n, height=0.62, color=[_colour(i) for i in range(n)], alpha=0.75)
-        self._intervals = ax.add_collection(LineCollection([], colors="black", linewidths=1.5), autolim=False)
+        self._intervals = LineCollection([], colors="black", linewidths=1.5)
+        ax.add_collection(self._intervals, autolim=False)
         self._numbers = [
             ax.text(1, i, "", ha="right", va="center", fontsize=9, transform=ax.get_yaxis_transform()) for i in range(n)
         ]
@@ -77,7 +78,7 @@ class LabelBudgetExplorer(LiveFigure):
         ax.spines[["top", "right"]].set_visible(False)
         ax.xaxis.set_major_locator(MaxNLocator(5))
 
-    def _draw_curves(self, ax: Axes) -> Artist:
+    def _draw_curves(self, ax: Axes) -> Line2D:
         """All that was measured, which does not move; returns the line at the chosen budget, which does."""
         values = [np.asarray(column) for column in self._starts.values()]
         for i, (name, (mean, half)) in enumerate(zip(self._starts, values, strict=True)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 from matplotlib.artist import Artist
 from matplotlib.collections import PolyCollection
@@ -80,9 +81,9 @@ class NetDrawing:
 
     def _draw_texts(self, small: float) -> None:
         """The words on the weights, of that font size, and the sizes below the layers."""
-        middle = {"ha": "center", "va": "center"}
+        middle: dict[str, Any] = {"ha": "center", "va": "center"}
         box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "boxstyle": "round,pad=0.15"}
-        style = {**middle, "fontsize": small, "bbox": box}
+        style: dict[str, Any] = {**middle, "fontsize": small, "bbox": box}
         self.words = [self._ax.text((a + b) / 2, self.MIDDLE, "", **style) for a, b in pairwise(self.x)]
         self.decoder = self._ax.text(0, self.UPPER_MIDDLE, "", **style)
         sizes = [
@@ -134,7 +135,7 @@ class NetDrawing:
         x, half = self.x[layer], 78  # half of the text, which must not leave the picture
         at = (min(max(x, half), self.WIDTH - half), self.BELOW + 46)
         y = self.BELOW + 28
-        way = {self.way: {"data": ([self.x[layer - 1], x - 5], [y, y])}} if moved else {}
+        way: Look = {self.way: {"data": ([self.x[layer - 1], x - 5], [y, y])}} if moved else {}
         text = f"data: {n_data:,} × {self.sizes[layer]:,}"
         return {self.data: {"text": text, "position": at}, self.pointer: {"data": ([x], [y])}, **way}
 

@@ -37,6 +37,8 @@ from course_utils.widgets.base import (
 )
 from course_utils.widgets.pointer import Place, PlanePointer
 
+Extent = tuple[float, float, float, float]  # left, right, bottom, top
+
 
 @dataclass
 class Plane:
@@ -162,10 +164,11 @@ class PlaneExplorer(LiveFigure):
             layout={"max_width": "100%"},
         )  # fmt: skip
         figure = self._draw((h, w))
-        super().__init__(figure, (self.model, self.overlay), (*self._pictures, self._nearest_name))
-        above, *below = self.children
+        above = ipywidgets.HBox((self.model, self.overlay), layout=WRAPPING)
+        moving = (*self._pictures, self._nearest_name)
+        super().__init__(figure, (self.model, self.overlay), moving, arrangement=above)
         beside = ipywidgets.HBox((self.pointer, self.picture), layout=WRAPPING)
-        self.children = (above, beside, *below[1:])
+        self.children = (above, beside, self.readout, self.errors)
         self.pointer.on_input(self._moved)
 
     def _draw(self, shape: tuple[int, int]) -> Figure:
@@ -175,7 +178,7 @@ class PlaneExplorer(LiveFigure):
             picture(pixel_axes(figure, 8, top, size, size), title, shape)
             for title, top, size in (("decoded here", self.TOP, 280), ("", self.TOP + 308, 112))
         ]
-        style = {"transform": self._pictures[1].axes.transAxes, "fontsize": 10, "parse_math": False}
+        style: dict[str, Any] = {"transform": self._pictures[1].axes.transAxes, "fontsize": 10, "parse_math": False}
         self._nearest_name = self._pictures[1].axes.text(1.08, 0.5, "", va="center", **style)
         return figure
 
@@ -222,7 +225,7 @@ class PlaneExplorer(LiveFigure):
         ax.set_title(title, loc="left", fontsize=10)
         return figure
 
-    def _draw_overlay(self, ax: Axes, plane: Plane, overlay: str, extent: Sequence[float]) -> str:
+    def _draw_overlay(self, ax: Axes, plane: Plane, overlay: str, extent: Extent) -> str:
         """Fill the plane, whose limits are extent; returns the title."""
         if overlay == "codes":
             plot_codes(plane.codes, self._labels, self._class_names, ax=ax)
@@ -238,7 +241,8 @@ class PlaneExplorer(LiveFigure):
         # One scale for all models, the smaller values spread: it is there that codes of images are.
         norm, label = PowerNorm(0.5, 0, 40), "drift, % of the plane's width"
         self._draw_map(ax, plane.drift_map, label, extent=extent, cmap="cividis", norm=norm)
-        ax.scatter(*plane.codes.T, s=1.5, color="white", linewidths=0)
+        x, y = plane.codes.T
+        ax.scatter(x, y, s=1.5, color="white", linewidths=0)
         return "holes: where the drift is large (white: the codes)"
 
     def _draw_map(self, ax: Axes, values: np.ndarray, label: str, *, norm: Normalize, **options: Any) -> None:
@@ -271,7 +275,8 @@ def _plane(name: str, model: torch.nn.Module, images: Tensor) -> Plane:
     if codes.ndim != 2 or codes.shape[1] != 2:
         raise ValueError(f"{name} has codes of shape {tuple(codes.shape)}; a plane needs a code of 2 numbers, (n, 2). "
                          f"CodeSliders shows longer codes.")  # fmt: skip
-    return Plane(model, codes, tuple(images.shape[1:]))
+    _, h, w = grey_shape(images)
+    return Plane(model, codes, (1, h, w))
 
 
 def _checked_labels(labels: Tensor, n: int, class_names: Sequence[str] | None) -> Tensor:

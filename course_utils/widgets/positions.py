@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import ipywidgets
@@ -12,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from course_utils.inference import evaluating
 from course_utils.layers import Positions
 from course_utils.metrics import sse_of_each_image
 from course_utils.models import ConvAutoencoder
@@ -49,7 +48,7 @@ class PositionsExplorer(LiveFigure):
         if n < 2:
             raise ValueError("There is one image: positions are swapped between two, so n must be at least 2.")
         self._model, self._images = model, images
-        with _evaluating(model):
+        with evaluating(model):
             self._codes, self._positions = model.encode_with_positions(images.to(next(model.parameters()).device))
         generator = torch.Generator().manual_seed(self.SEED)
         self._shuffled = [positions.shuffled(generator) for positions in self._positions]
@@ -117,17 +116,5 @@ class PositionsExplorer(LiveFigure):
             sources = {"shuffled": shuffled[[pair["A"]]], **{name: recorded[[i]] for name, i in pair.items()}}
             indices = torch.cat([sources[name].indices for _, name in self.DECODED])
             positions.append(Positions(indices, recorded.size, recorded.kernel_size))
-        with _evaluating(self._model):
+        with evaluating(self._model):
             return self._model.decode(z, positions).cpu()
-
-
-@contextmanager
-def _evaluating(model: torch.nn.Module) -> Iterator[None]:
-    """In eval mode and without a gradient, as `encode_all`, which gives no positions; afterwards in its mode again."""
-    was_training = model.training
-    model.eval()
-    try:
-        with torch.no_grad():
-            yield
-    finally:
-        model.train(was_training)

@@ -72,7 +72,7 @@ class PCAExplorer(LiveFigure):
 
     def update(self) -> str:
         i, k = self.digit.value, self.k.value
-        shape = self._pictures[0].get_array().shape
+        shape = self._pictures[0].get_size()
         x, x_hat = self._x[i], self._mean + self._z[i, :k] @ self._components[:k]
         for shown, values in zip(self._pictures, (x, x_hat, x_hat - x), strict=True):
             shown.set_data(values.view(shape).numpy())
@@ -101,7 +101,7 @@ class CodeSizeExplorer(LiveFigure):
     """
 
     def __init__(self, images: Tensor, reconstructions: Mapping[str, Mapping[int, Tensor]]) -> None:
-        grey_shape(images)
+        _, h, w = grey_shape(images)
         if not reconstructions:
             raise ValueError("There is no method to compare: reconstructions is empty.")
         sizes = sorted(next(iter(reconstructions.values())))
@@ -117,11 +117,11 @@ class CodeSizeExplorer(LiveFigure):
             options=sizes, value=sizes[len(sizes) // 2], **labelled("code size", 440)
         )
 
-        n_pictures, shape = 1 + len(reconstructions), images.shape[-2:]
+        n_pictures = 1 + len(reconstructions)
         figure = Figure(figsize=(9.6, 2.9), dpi=90, layout="constrained")
         axes = figure.subplots(1, n_pictures + 1, width_ratios=[1] * n_pictures + [1.9])
         self._pictures = [
-            picture(ax, name, shape) for ax, name in zip(axes, ("the digit", *reconstructions), strict=False)
+            picture(ax, name, (h, w)) for ax, name in zip(axes, ("the digit", *reconstructions), strict=False)
         ]
         curve, self._lines, self._points = axes[-1], [], []
         for name, spare in zip(reconstructions, COLOURS[2:], strict=False):
@@ -171,7 +171,8 @@ class WalkExplorer(LiveFigure):
     N_STEPS = 8
 
     def __init__(self, model: torch.nn.Module, images: Tensor, *, start: int = 0, end: int = 1) -> None:
-        n, *self._shape = grey_shape(images)
+        n, h, w = grey_shape(images)
+        self._shape = (h, w)
         self._images, self._codes = images, encode_all(model, images)
         self._decode: Callable[[Tensor], Tensor] = lambda z: decode_all(model, z)
         self.start = ipywidgets.IntSlider(start, 0, n - 1, **labelled("from no.", 250))
@@ -180,7 +181,6 @@ class WalkExplorer(LiveFigure):
 
         figure = Figure(figsize=(9.6, 2.2), dpi=90, layout="constrained")
         grid = figure.subplot_mosaic([["strip", "pixel", "code"]], width_ratios=(3.4, 1, 1))
-        h, w = self._shape
         self._strip = picture(
             grid["strip"], "the walk: mixed pixels above, mixed codes below", (2 * h, (self.N_STEPS + 1) * w)
         )

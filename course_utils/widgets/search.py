@@ -94,23 +94,24 @@ class TextSearchExplorer(LiveFigure):
         return marks
 
     def prepare(self, control: ipywidgets.Widget | None) -> None:
-        if control is self.query and self.query.value:
+        if self.query.value and control is self.query:
             with self.held():
                 self.document.value = -1  # what was touched last is what is asked
 
     def update(self) -> str:
         i = self.document.value
+        truth: int | None = None  # a typed query has no topic
         if i >= 0:
-            counts, truth = self._queries[[i]], self._corpus.test_labels[i].item()
+            counts, truth = self._queries[[i]], int(self._corpus.test_labels[i])
             asked = f"text {i}: <b>{html.escape(self._corpus.test_titles[i])}</b> {self._chip(truth)}"
             known = counts.sum() > 0
             asked += "" if known else " None of its words is in the vocabulary: there is nothing to search for."
         else:
             query = self._bag.query(self.query.value)
-            counts, truth, known = query.counts, None, bool(query.known)
+            counts, known = query.counts, bool(query.known)
             asked = _what_was_read(query) if self.query.value.strip() else "Type a query, or move the slider."
         for mark in self._moving:  # nothing of an earlier query stays
-            mark.set_data([], [])
+            mark.set(data=([], []))
         found = {name: self._find(name, counts) if known else [] for name in self._searches}
         columns = "".join(self._column(name, members, truth) for name, members in found.items())
         return (
@@ -229,7 +230,7 @@ class ImageSearchExplorer(LiveFigure):
         for name, search in self._searches.items():
             found = search.search(image, min(self.N_RESULTS, len(search.index))).indices[0]
             wrong = self._data.train_labels[found] != truth if truth >= 0 else torch.zeros(len(found), dtype=torch.bool)
-            height, width = self._rows[name].get_array().shape[:2]
+            height, width = self._rows[name].get_size()
             row = np.ones((height, width, 3), dtype=np.float32)  # white where nothing was found
             pictures = tile(framed(self._data.train_images[found], wrong), n_columns=len(found), pad=0)
             row[:, : pictures.shape[1]] = pictures

@@ -57,7 +57,7 @@ class UnpoolingStepper(Stepper):
         figure, ax = board(16.8, 5.35)
         gap, top = 0.15, 0.95
         plane = [(c + gap * (c // 2), top + r + gap * (r // 2)) for r in range(4) for c in range(4)]
-        small = [(c, 1 + top + r - 0.5) for r in range(2) for c in range(2)]
+        small: list[tuple[float, float]] = [(c, 1 + top + r - 0.5) for r in range(2) for c in range(2)]
         panels = {"input": (plane, 0.2), "pooled": (small, 6.1), "positions": (small, 8.8), "unpooled": (plane, 12.45)}
         corners = {name: [(x + left, y) for x, y in places] for name, (places, left) in panels.items()}
         self._cells = {name: Cells(ax, places, fontsize=15) for name, places in corners.items()}
