@@ -34,10 +34,10 @@ def checksum(arrays: Mapping[str, np.ndarray]) -> str:
 
 
 def code_fingerprint(*roots: object, stop: tuple[object, ...] = ()) -> str:
-    """Compute a hash, 16 hexadecimal digits, of functions, classes or values, and of all in this package that they use.
+    """Compute a hash, 16 hexadecimal digits, of functions, classes or values, and of what they use of this package.
 
     What cannot change a number does not count: comments, docstrings, layout, annotations, the wording of errors, and
-    the module that something stands in. A constant counts by its value. Names are followed, not values that arise
+    the module that contains something. A constant counts by its value. Names are followed, not values that arise
     while code runs: a method counts with its class, where the class is named.
 
     Parameters
@@ -62,7 +62,7 @@ def source_fingerprint(source: str, *, stop: tuple[object, ...] = ()) -> str:
     Parameters
     ----------
     source
-        Python. Names count that it imports from the package, and of an imported module the attributes it uses.
+        Python source. What it imports from the package counts; of an imported module, only the attributes it uses.
     stop
         As of `code_fingerprint`.
 

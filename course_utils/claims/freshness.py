@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from course_utils.claims.measuring import Result, code_of
+from course_utils.claims.measuring import Result, code_of, reference_of
 from course_utils.claims.rows import Claim
 from course_utils.data import known_data
 from course_utils.settings import Settings
@@ -42,22 +43,34 @@ class Confirmation:
         The stored result, stamped anew where the two are the same.
     stored, today
         The two values.
+    stored_reference, today_reference
+        What they are compared with: a baseline of the same run, or the row's number.
     """
 
     result: Result
     stored: float
     today: float
+    stored_reference: float
+    today_reference: float
 
     @property
     def is_same(self) -> bool:
         """Equal but for rounding, which in training grows to a part of what another seed would change."""
-        return math.isclose(self.stored, self.today, rel_tol=SAME, abs_tol=max(1e-9, self.result.sd or 0.0))
+        references = self.result.references
+        of_references = statistics.stdev(references) if len(references) > 1 else 0.0
+        return _is_close(self.stored, self.today, self.result.sd or 0.0) and _is_close(
+            self.stored_reference, self.today_reference, of_references
+        )
+
+
+def _is_close(stored: float, today: float, spread: float) -> bool:
+    return math.isclose(stored, today, rel_tol=SAME, abs_tol=max(1e-9, spread))
 
 
 def confirm(claim: Claim, result: Result, cfg: Settings) -> Confirmation:
-    """Measure the first seed of a stored result again: the same value shows that the code changed in form alone."""
+    """Measure the first seed of a stored result again: the same numbers show that the code changed in form alone."""
     run = claim.measure(cfg, result.seeds[0])
-    confirmed = Confirmation(result, result.values[0], run.value)
+    confirmed = Confirmation(result, result.values[0], run.value, result.references[0], reference_of(claim, run))
     if not confirmed.is_same:
         return confirmed
     return replace(confirmed, result=replace(result, made_with={**result.made_with, "code": code_of(claim)}))

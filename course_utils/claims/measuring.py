@@ -105,7 +105,7 @@ def measure(claim: Claim, cfg: Settings, *, n_seeds: int) -> Result:
         runs = [claim.measure(cfg, seed) for seed in seeds]
     except DataError as error:
         seeds, runs, missing = [], [], str(error)
-    values, references = [r.value for r in runs], [_reference(claim, r) for r in runs]
+    values, references = [r.value for r in runs], [reference_of(claim, r) for r in runs]
     verdict: Verdict = "not measurable"
     reason = missing
     if not missing:
@@ -170,7 +170,8 @@ def half_width_95(values: Sequence[float]) -> float:
     return float(stats.t.ppf(0.975, len(values) - 1) * statistics.stdev(values) / math.sqrt(len(values)))
 
 
-def _reference(claim: Claim, run: Measurement) -> float:
+def reference_of(claim: Claim, run: Measurement) -> float:
+    """Return what a measured value is compared with: the baseline of the same run, or the row's number."""
     reference = claim.reference if run.reference is None else run.reference
     if reference is None:
         raise ValueError(f"{claim.id}: neither the row nor its measurement has a reference.")
@@ -210,4 +211,4 @@ def _read_rows(path: Path) -> list[dict[str, Any]]:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise DataError(f"{path} is no readable JSON ({error}). Mend or delete it; it was left as it is.") from None
+        raise DataError(f"{path} is not readable JSON ({error}). Correct or delete it; it was left as it is.") from None
