@@ -1,4 +1,4 @@
-"""Does an image look like a digit? A number that needs no human: the share that a classifier with a way out accepts."""
+"""Do images look like digits? Measured without a human: the share that a classifier with a reject class accepts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from course_utils.training import Trainer
 
 
 class Critic:
-    """Says of an image whether it looks like one of the classes, without a human: a classifier with one class more.
+    """Judge without a human whether an image looks like one of the classes: a classifier with one extra class.
 
     The last class is "none of them". A plain classifier is not enough: it was never shown anything that is not a digit,
     and is as sure of noise, or of the mean of all digits, as of a digit.
@@ -24,7 +24,7 @@ class Critic:
     Parameters
     ----------
     classifier
-        With one class more than there are.
+        With one class more than the data have.
     threshold
         The least probability of being in any class at which an image is accepted.
     """
@@ -59,7 +59,7 @@ def fit_critic(
     labels
         `(n,)` whole numbers below n_classes.
     n_classes
-        How many classes there are; "none of them" comes on top.
+        How many classes the data have; "none of them" is added.
     share_accepted
         The threshold is set so that this share of the fifth is accepted; between 0 and 1.
     n_epochs, batch_size, seed
@@ -68,11 +68,11 @@ def fit_critic(
     Raises
     ------
     ValueError
-        A share outside (0, 1), or fewer than 20 images.
+        The share is outside (0, 1), or there are fewer than 20 images.
     """
     if not 0 < share_accepted < 1 or len(images) < 20:
-        raise ValueError(f"share_accepted must be between 0 and 1, and at least 20 images be given, not "
-                         f"{share_accepted} and {len(images)}.")  # fmt: skip
+        raise ValueError(f"share_accepted is {share_accepted}; it must be between 0 and 1. There are "
+                         f"{len(images)} images; at least 20 are needed.")  # fmt: skip
     n_train = len(images) * 4 // 5
     generator = torch.Generator().manual_seed(seed)
     order = torch.randperm(len(images), generator=generator)  # they may be sorted by class

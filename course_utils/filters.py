@@ -1,6 +1,6 @@
-"""De-noising without learning: filters that every image program has, tuned as fairly as a net is trained.
+"""De-noising without learning: standard filters of scipy and scikit-image, tuned on training images.
 
-They come from scipy and scikit-image. What is ours is the tuning: strength and grey values on training images.
+A net is compared with them fairly only if their strength and grey values are fitted to the same images.
 """
 
 from __future__ import annotations
@@ -50,10 +50,19 @@ FILTERS: Mapping[str, tuple[Smoother, Sequence[float]]] = {
 
 @dataclass(frozen=True)
 class TunedFilter:
-    """A filter with its strength, then grey values stretched: gain · y + offset, clipped to [0, 1].
+    """A filter with its strength, then a linear stretch of the grey values: gain · y + offset, clipped to [0, 1].
 
-    The stretch undoes what clipping did to the noise: on a black ground it left the positive half, a grey veil that no
-    smoothing takes away. It costs nothing and gains as much as 4 dB: the comparison would be unfair without.
+    The stretch undoes what clipping did to the noise: on a black ground only the positive half of it is left, a grey
+    veil that smoothing cannot take away. It gains up to 4 dB; without it the comparison with a net would be unfair.
+
+    Parameters
+    ----------
+    name
+        One of `FILTERS`.
+    strength
+        The argument of that filter: a size, a standard deviation or a weight.
+    gain, offset
+        Of the stretch.
     """
 
     name: str
@@ -62,33 +71,47 @@ class TunedFilter:
     offset: float = 0.0
 
     def __call__(self, x_noisy: Tensor) -> Tensor:
-        """De-noised images, in the shape `(n, c, h, w)` of x_noisy."""
+        """De-noise images `(n, c, h, w)`; the result has that shape. ValueError for any other shape, or no image."""
         _check_images(x_noisy)
         smooth, _ = FILTERS[self.name]
         return self.stretched(smooth(x_noisy.numpy(), self.strength))
 
     def stretched(self, y: np.ndarray) -> Tensor:
-        """The grey values of what was smoothed, stretched and clipped."""
+        """Stretch the grey values of smoothed images, and clip them to [0, 1]."""
         return torch.from_numpy(self.gain * y + self.offset).float().clamp(0, 1)
 
 
 def tuned_filter(name: str, x_noisy: Tensor, x: Tensor) -> tuple[TunedFilter, float]:
-    """The filter of that name (see FILTERS) whose strength and grey values restore x best, and its PSNR in dB there.
+    """Find the strength and the grey values with which a filter restores training images best.
 
-    x_noisy, x: `(n, c, h, w)`, training images with and without noise. Raises ValueError for an unknown name, and for
-    shapes that differ.
+    Parameters
+    ----------
+    name
+        One of `FILTERS`.
+    x_noisy, x
+        Training images with and without noise, `(n, c, h, w)`, in [0, 1].
+
+    Returns
+    -------
+    tuple
+        The filter, and its PSNR on these images, in dB.
+
+    Raises
+    ------
+    ValueError
+        The name is unknown, or the shapes differ or are not `(n, c, h, w)`.
     """
     if name not in FILTERS:
-        raise ValueError(f"There is no filter {name!r}; there are {', '.join(FILTERS)}.")
+        raise ValueError(f"There is no filter {name!r}; the filters are {', '.join(FILTERS)}.")
     _check_images(x_noisy)
     if x_noisy.shape != x.shape:
-        raise ValueError(f"There are noisy images {tuple(x_noisy.shape)} for clean ones {tuple(x.shape)}.")
+        raise ValueError(f"x_noisy is {tuple(x_noisy.shape)} and x is {tuple(x.shape)}; their shapes must agree.")
     smooth, strengths = FILTERS[name]
     found = []
     for strength in strengths:
         y = smooth(x_noisy.numpy(), strength)
-        # The least squares of x from y; of a y without any contrast there is nothing to learn. In double precision: in
-        # single, polyfit takes a million pixels of little contrast for one.
+        # Least squares, unless y is constant. In double precision: in single, polyfit finds a million pixels of little
+        # contrast to be constant.
         flat = y.ravel().astype(np.float64)
         gain, offset = np.polyfit(flat, x.numpy().ravel(), deg=1) if np.ptp(y) else (1.0, 0.0)
         candidate = TunedFilter(name, strength, float(gain), float(offset))
@@ -97,7 +120,25 @@ def tuned_filter(name: str, x_noisy: Tensor, x: Tensor) -> tuple[TunedFilter, fl
 
 
 def best_filter(x_noisy: Tensor, x: Tensor, *, names: Sequence[str] = tuple(FILTERS)) -> TunedFilter:
-    """The best of the filters of those names, each tuned: what a net that has learnt has to beat."""
+    """Tune several filters, and choose the one with the highest PSNR: a trained net has to be better than that.
+
+    Parameters
+    ----------
+    x_noisy, x
+        As of `tuned_filter`.
+    names
+        Of `FILTERS`, at least one.
+
+    Returns
+    -------
+    TunedFilter
+        The best filter, tuned.
+
+    Raises
+    ------
+    ValueError
+        As `tuned_filter`; or names is empty.
+    """
     found = [tuned_filter(name, x_noisy, x) for name in names]
     return max(found, key=lambda candidate_and_psnr: candidate_and_psnr[1])[0]
 

@@ -49,7 +49,7 @@ class CodeDistribution:
 
 
 def standard_normal(n_codes: int) -> CodeDistribution:
-    """Return N(0, 1) in every number of the code: what a variational auto-encoder is trained for, and no other."""
+    """Return N(0, 1) in every number of the code: only a variational auto-encoder is trained for these codes."""
     return CodeDistribution(torch.ones(1), torch.zeros(1, n_codes), torch.eye(n_codes)[None])
 
 
@@ -76,7 +76,7 @@ def plane_grid(low: tuple[float, float], high: tuple[float, float], *, n_side: i
     low, high
         The plane's corners (x, y) at the bottom left and the top right.
     n_side
-        Codes a side, at least 2.
+        Codes along each side, at least 2.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Figures. Every function draws into Axes and returns them; none calls `plt.show`, and none knows of training."""
+"""Figures. Every function that draws returns the Axes that it drew into; none calls `plt.show`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from torch import Tensor
 
 from course_utils.metrics import Precision
 
-# Okabe & Ito's palette: told apart by readers with any colour vision.
+# Okabe & Ito's palette, whose colours can be told apart with any colour vision.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
 # A method has one colour in all figures of the course.
 METHOD_COLOURS = {
@@ -27,14 +27,14 @@ METHOD_COLOURS = {
 
 
 def class_colours(n: int) -> list[tuple[float, float, float]]:
-    """n colours for n classes: matplotlib's tab10, then its pale partners, repeated where that is not enough."""
+    """Return n colours for n classes: matplotlib's tab10, then their pale versions, repeated beyond 20 classes."""
     pairs = [(r, g, b) for r, g, b, _ in colormaps["tab20"](range(20)).tolist()]
     colours = pairs[::2] + pairs[1::2]
     return [colours[i % len(colours)] for i in range(n)]
 
 
 def use_course_style() -> None:
-    """One look for all figures of the course: small enough for a notebook of 400 KB, large enough to read."""
+    """Set matplotlib's defaults to the style of the course: figures are small in the file and large enough to read."""
     plt.rcParams.update(
         {
             "figure.figsize": (7, 3.2), "figure.dpi": 90, "savefig.dpi": 90, "figure.constrained_layout.use": True,
@@ -47,9 +47,28 @@ def use_course_style() -> None:
 
 
 def tile(images: Tensor, *, n_columns: int, pad: int = 1, pad_value: float = 1.0) -> np.ndarray:
-    """Images `(n, c, h, w)` as one array `(rows·h, columns·w[, 3])`, row by row; missing ones are left blank.
+    """Arrange images in one array, row by row: it is drawn a hundred times as fast as a grid of Axes.
 
-    One picture of many images is drawn a hundred times as fast as a grid of Axes.
+    Parameters
+    ----------
+    images
+        `(n, c, h, w)`, at least one, with 1 or 3 channels.
+    n_columns
+        Images in a row; places of the last row without an image have the pad value.
+    pad
+        Pixels between neighbouring images.
+    pad_value
+        The grey value between images.
+
+    Returns
+    -------
+    np.ndarray
+        float32, about `(rows·h, columns·w)` for 1 channel, `(rows·h, columns·w, 3)` for 3; the padding is added.
+
+    Raises
+    ------
+    ValueError
+        images are not `(n, c, h, w)`, or there are none.
     """
     if images.ndim != 4 or not len(images):
         raise ValueError(f"tile takes a non-empty (n, c, h, w) tensor, not {tuple(images.shape)}.")
@@ -67,9 +86,21 @@ def show_images(
     images: Tensor, *, n_columns: int = 10, ax: Axes | None = None, title: str = "",
     value_range: tuple[float, float] = (0, 1), cmap: str | None = None,
 ) -> Axes:  # fmt: skip
-    """Images `(n, c, h, w)` as a grid. value_range: the values drawn as black and as white; others are clipped.
+    """Show images as a grid.
 
-    Signed images (components, residuals) take a symmetric range and a diverging map: `(-v, v)` and `cmap="RdBu_r"`.
+    Parameters
+    ----------
+    images
+        `(n, c, h, w)`, with 1 or 3 channels.
+    n_columns
+        Images in a row, at most.
+    ax, title
+        Axes to draw into (None makes a figure), and their title.
+    value_range
+        The values that are drawn as black and as white; others are clipped. Signed images (components, residuals) take
+        a symmetric range, `(-v, v)`.
+    cmap
+        matplotlib's name of a colour map, as "RdBu_r" for signed images; None is grey.
     """
     n_columns = min(n_columns, len(images))
     low, high = value_range
@@ -83,7 +114,20 @@ def show_images(
 
 
 def show_reconstructions(rows: Mapping[str, Tensor], *, ax: Axes | None = None, title: str = "") -> Axes:
-    """One labelled row of images each: `{"original": x, "PCA-30": x_pca, "deep-30": x_hat}`, all `(n, c, h, w)`."""
+    """Show sets of images below each other, each as a labelled row.
+
+    Parameters
+    ----------
+    rows
+        Label → images `(n, c, h, w)` in [0, 1], all of one shape: `{"original": x, "PCA-30": x_pca}`.
+    ax, title
+        Axes to draw into (None makes a figure), and their title.
+
+    Raises
+    ------
+    ValueError
+        The shapes differ, or there are no rows.
+    """
     shapes = {tuple(images.shape) for images in rows.values()}
     if len(shapes) != 1:
         raise ValueError(f"All rows must hold images of one shape; there are {sorted(shapes)}.")
@@ -104,9 +148,21 @@ def show_reconstructions(rows: Mapping[str, Tensor], *, ax: Axes | None = None, 
 
 
 def framed(images: Tensor, marked: Tensor, *, width: int = 2) -> Tensor:
-    """Images `(n, c, h, w)` as colour images with a frame of `width` pixels: vermillion where marked, else white.
+    """Put a frame around images: vermillion where marked, else white.
 
-    marked: `(n,)` booleans. Result: `(n, 3, h + 2·width, w + 2·width)`.
+    Parameters
+    ----------
+    images
+        `(n, c, h, w)`, with 1 or 3 channels.
+    marked
+        `(n,)` booleans.
+    width
+        Of the frame, in pixels.
+
+    Returns
+    -------
+    Tensor
+        Colour images, `(n, 3, h + 2·width, w + 2·width)`.
     """
     n, _, h, w = images.shape
     result = torch.ones(n, 3, h + 2 * width, w + 2 * width)
@@ -119,9 +175,20 @@ def show_neighbours(
     queries: Tensor, neighbours: Tensor, wrong: Tensor, *, labels: Sequence[str] = (), ax: Axes | None = None,
     title: str = "",
 ) -> Axes:  # fmt: skip
-    """A row a query: the query, a gap, and what was found, the nearest first, with a frame around what is wrong.
+    """Show one row for each query: the query, a gap, and what was found, with a frame around what is wrong.
 
-    queries: `(n, c, h, w)`; neighbours: `(n, k, c, h, w)`; wrong: `(n, k)` booleans; labels: a word a row, or none.
+    Parameters
+    ----------
+    queries
+        `(n, c, h, w)`.
+    neighbours
+        `(n, k, c, h, w)`, the nearest first.
+    wrong
+        `(n, k)` booleans.
+    labels
+        A word for each row, or none.
+    ax, title
+        Axes to draw into (None makes a figure), and their title.
     """
     n, k = wrong.shape
     asked = framed(queries, torch.zeros(n, dtype=torch.bool))
@@ -140,9 +207,18 @@ def plot_history(
     histories: Mapping[str, Mapping[str, Sequence[float]]], *, unit: str = "SSE per image", ax: Axes | None = None,
     columns: Sequence[str] = ("train_loss", "validation_loss", "test_loss"),
 ) -> Axes:  # fmt: skip
-    """Loss over epochs, a colour a run; the first column that was recorded dotted, the second solid, the third dashed.
+    """Plot losses over epochs, with one colour for each run.
 
-    histories: name → anything that gives a list for a column's name, e.g. `{"deep": history}`.
+    Parameters
+    ----------
+    histories
+        Name of the run → anything that gives a list for the name of a column, such as a `History`.
+    unit
+        Of the losses: the label of the vertical axis.
+    ax
+        Axes to draw into; None makes a figure.
+    columns
+        What is plotted where it was recorded: the first recorded column dotted, the second solid, the third dashed.
     """
     if ax is None:
         _, ax = plt.subplots()
@@ -167,9 +243,26 @@ def plot_codes(
     z: Tensor, labels: Tensor, class_names: Sequence[str], *, ax: Axes | None = None, title: str = "",
     names: bool = True,
 ) -> Axes:  # fmt: skip
-    """Codes `(n, 2)` as points, a colour a class, with each class's name at its median.
+    """Plot codes of two numbers as points, with one colour for each class.
 
-    names: False leaves the names to a legend (`ax.legend()`): many of them would hide the points.
+    Parameters
+    ----------
+    z
+        Codes, `(n, 2)`.
+    labels
+        `(n,)`, the class of each code: its place in class_names.
+    class_names
+        A name for each class; a class without a code is left out.
+    ax, title
+        Axes to draw into (None makes a figure), and their title.
+    names
+        Write each class's name at the median of its points. False leaves the names to a legend (`ax.legend()`): many of
+        them would hide the points.
+
+    Raises
+    ------
+    ValueError
+        The codes are not `(n, 2)`.
     """
     z = torch.as_tensor(z)
     if z.ndim != 2 or z.shape[1] != 2:
@@ -195,9 +288,17 @@ def plot_codes(
 def plot_precision(
     retrieved: Sequence[int], curves: Mapping[str, Sequence[Precision]], *, ax: Axes | None = None
 ) -> Axes:  # fmt: skip
-    """Precision over the number retrieved, a curve a method, with the 95 % interval over the queries as its band.
+    """Plot precision over the number retrieved, one curve for each method, with its 95 % interval as a band.
 
-    A method of METHOD_COLOURS has its colour; words are dotted, the linear ones dashed, codes solid.
+    Parameters
+    ----------
+    retrieved
+        The numbers retrieved.
+    curves
+        Name of the method → its precision at each of these numbers. A method of `METHOD_COLOURS` has its colour; a code
+        is drawn solid, LSA and PCA dashed, all others dotted.
+    ax
+        Axes to draw into; None makes a figure.
     """
     if ax is None:
         _, ax = plt.subplots(figsize=(7.5, 3.8))
@@ -218,7 +319,19 @@ def plot_precision(
 def plot_band(
     x: Sequence[float], mean: Sequence[float], half_width: Sequence[float], *, label: str, ax: Axes, marker: str = "o"
 ) -> Axes:  # fmt: skip
-    """A curve with its band mean ± half_width, as measured over several seeds."""
+    """Plot a curve with its band mean ± half_width, as measured over several seeds.
+
+    Parameters
+    ----------
+    x, mean, half_width
+        One number for each point of the curve.
+    label
+        Of the curve in a legend.
+    ax
+        Axes to draw into.
+    marker
+        matplotlib's sign for the points.
+    """
     middle, half = np.asarray(mean), np.asarray(half_width)
     (line,) = ax.plot(x, middle, marker=marker, label=label)
     ax.fill_between(x, middle - half, middle + half, color=line.get_color(), alpha=0.2, linewidth=0)
@@ -226,34 +339,42 @@ def plot_band(
 
 
 def plot_shapes(shapes: Mapping[str, Sequence[int]], *, ax: Axes | None = None) -> Axes:
-    """A net as the shapes of what flows through it, left to right: planes as staggered squares, codes as a column.
+    """Draw a net as the shapes of what flows through it, from left to right: planes as staggered rectangles.
 
-    shapes: name → `(c, h, w)` or `(n_codes,)`, in the order of the net. Sides are to scale; of many channels ten are
-    drawn. Written under each: its name, its shape, and how many numbers that are.
+    Under each stand its name, its shape, and its element count.
+
+    Parameters
+    ----------
+    shapes
+        Name → `(c, h, w)` or `(n_codes,)`, in the order of the net, at least one of them `(c, h, w)`. The sides of
+        planes are to scale, and at most ten channels are drawn; a code is a column.
+    ax
+        Axes to draw into; None makes a figure.
     """
     if ax is None:
         _, ax = plt.subplots(figsize=(max(6, 1.25 * len(shapes)), 2.6))
     largest = max(max(shape[-2:]) for shape in shapes.values() if len(shape) == 3)
     x = 0.0
     for name, shape in shapes.items():
-        shape = tuple(shape)
-        if len(shape) == 3:
-            n_drawn, step = min(shape[0], 10), 0.045
-            width, height = shape[2] / largest, shape[1] / largest
-            corners = [(x + i * step, (n_drawn - 1 - i) * step) for i in range(n_drawn)]
-        else:
-            n_drawn, step, width, height, corners = 1, 0.0, 0.06, 0.9, [(x, 0.0)]
-        colour = COLOURS[1] if len(shape) == 1 else COLOURS[0]
-        for left, above in corners:
-            bottom = above - height / 2
-            ax.add_patch(plt.Rectangle((left, bottom), width, height, facecolor=to_rgb(colour), alpha=0.25, zorder=2))
-            ax.add_patch(plt.Rectangle((left, bottom), width, height, fill=False, edgecolor=colour, lw=0.7, zorder=2))
-        extent = width + (n_drawn - 1) * step
-        numbers = "×".join(map(str, shape)) + (f"\n{math.prod(shape):,} numbers" if len(shape) == 3 else "\nnumbers")
-        ax.text(x + extent / 2, -0.68, f"{name}\n{numbers}", ha="center", va="top", fontsize=8.5)
-        slot = max(extent, 0.78)
-        x += slot + 0.42
+        extent = _draw_shape(ax, x, shape, largest)
+        count = f"{math.prod(shape):,} " if len(shape) == 3 else ""
+        text = f"{name}\n{'×'.join(map(str, shape))}\n{count}numbers"
+        ax.text(x + extent / 2, -0.68, text, ha="center", va="top", fontsize=8.5)
+        x += max(extent, 0.78) + 0.42
     ax.set(xlim=(-0.3, x - 0.2), ylim=(-1.25, 1.0))
     ax.set_aspect("equal")
     ax.set_axis_off()
     return ax
+
+
+def _draw_shape(ax: Axes, left: float, shape: Sequence[int], largest: int) -> float:
+    """Draw planes, or the column of a code, from `left` on; return the width of the drawing."""
+    n_drawn, step, width, height = 1, 0.0, 0.06, 0.9
+    if len(shape) == 3:
+        n_drawn, step, width, height = min(shape[0], 10), 0.045, shape[2] / largest, shape[1] / largest
+    colour = COLOURS[1] if len(shape) == 1 else COLOURS[0]
+    for i in range(n_drawn):
+        corner = (left + i * step, (n_drawn - 1 - i) * step - height / 2)
+        ax.add_patch(plt.Rectangle(corner, width, height, facecolor=to_rgb(colour), alpha=0.25, zorder=2))
+        ax.add_patch(plt.Rectangle(corner, width, height, fill=False, edgecolor=colour, lw=0.7, zorder=2))
+    return width + (n_drawn - 1) * step

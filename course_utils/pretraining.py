@@ -80,7 +80,7 @@ class Stage:
 
     @property
     def layer(self) -> nn.Linear:
-        """The layer that is kept, and frozen. The decoder has no further use; it is here to be looked at."""
+        """The layer that is kept, and frozen. The decoder is stored for inspection only."""
         return self.autoencoder.encoder.get_submodule("0")  # type: ignore[return-value]
 
 

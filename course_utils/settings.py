@@ -1,4 +1,4 @@
-"""What a run is: profile, seed, device, folders. The only module that reads environment variables."""
+"""The settings of a run: profile, seed, device, folders. The course's own variables are read only here."""
 
 from __future__ import annotations
 
@@ -36,7 +36,23 @@ class SettingsError(ValueError):
 
 @dataclass(frozen=True)
 class Settings:
-    """One run's choices. `data_folder` is read, `cache_folder` is written."""
+    """The settings of a run.
+
+    Parameters
+    ----------
+    profile
+        "quick" or "full".
+    seed
+        A whole number from 0 to 4294967295.
+    device
+        That models are trained on.
+    data_folder
+        Where data sets are looked for.
+    cache_folder
+        Where results that take long are kept.
+    quiet
+        Without progress bars.
+    """
 
     profile: Profile
     seed: int
@@ -46,14 +62,22 @@ class Settings:
     quiet: bool
 
     def pick(self, *, quick: T, full: T) -> T:
-        """The value for this profile: `cfg.pick(quick="mnist-5k", full="mnist")`."""
+        """Return the value for this profile, as in `cfg.pick(quick="mnist-5k", full="mnist")`."""
         return full if self.profile == "full" else quick
 
 
 def settings() -> Settings:
-    """The settings that the environment asks for; unset variables take the defaults of `VARIABLES`.
+    """Read the settings from the environment variables of `VARIABLES`, which names their defaults.
 
-    Raises SettingsError, naming the variable, its value and what it may be.
+    Returns
+    -------
+    Settings
+        With the default for each variable that is unset or empty.
+
+    Raises
+    ------
+    SettingsError
+        A variable is misspelt, or has a value that cannot be used: a message names it, its value and what is allowed.
     """
     _refuse_misspelt_variables()
     cache = Path(os.environ.get("COURSE_CACHE") or platformdirs.user_cache_path("autoencoder-course")).expanduser()
@@ -129,11 +153,11 @@ def set_random_states(states: list[Tensor], device: torch.device) -> None:
 
 
 def _refuse_misspelt_variables() -> None:
-    """A misspelt COURSE_PROFLE=full would otherwise run the quick profile without a word."""
+    """Refuse COURSE_PROFLE=full, for example, which would run the quick profile without a message."""
     for name in sorted(set(os.environ) - set(VARIABLES)):
         if name.startswith("COURSE") and (meant := difflib.get_close_matches(name, VARIABLES, n=1, cutoff=0.84)):
             known = "\n".join(f"  {variable}: {meaning}" for variable, meaning in VARIABLES.items())
-            raise SettingsError(f"{name} is no variable of this course; did you mean {meant[0]}? There are:\n{known}")
+            raise SettingsError(f"{name} is not a variable of this course; did you mean {meant[0]}? Known:\n{known}")
 
 
 def _one_of(name: str, choices: tuple[T, ...], *, default: T) -> T:
@@ -166,13 +190,19 @@ def _device(text: str) -> torch.device:
 
 
 def search_path() -> str:
-    """The PATH with the folder of this interpreter first: where the commands of the packages beside it lie."""
+    """Return PATH with the folder of this interpreter first, where the commands of its packages are."""
     folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
     return os.pathsep.join(dict.fromkeys([str(Path(sys.executable).parent), *folders]))
 
 
 def plain_environment() -> dict[str, str]:
-    """What a program of its own needs to find the same packages, and nothing that would change what it does."""
+    """Return the environment for a child process: it finds the same packages, and the user's settings have no effect.
+
+    Returns
+    -------
+    dict
+        Name → value of environment variables.
+    """
     kept = ("PATH", "HOME", "USERPROFILE", "SYSTEMROOT", "SYSTEMDRIVE", "TEMP", "TMP", "TMPDIR", "CONDA_PREFIX",
             "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "MPLCONFIGDIR")  # fmt: skip
     environment = {name: os.environ[name] for name in kept if name in os.environ}

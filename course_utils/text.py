@@ -1,9 +1,8 @@
-"""Texts as vectors: the commonest words, and how they are weighed. Thin, on scikit-learn's vectorisers."""
+"""Texts as vectors: counts of the commonest words, and their weights, by scikit-learn's vectorisers."""
 
 from __future__ import annotations
 
 import difflib
-import numbers
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -14,23 +13,33 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer
 
+from course_utils.checks import whole_number
 from course_utils.data.documents import WORD
 
 Weighting = Literal["0/1", "counts", "log counts", "tf-idf"]
 WEIGHTINGS = ("0/1", "counts", "log counts", "tf-idf")
-MAX_QUERY_WORDS = 2_000  # of a longer query the beginning is read
+MAX_QUERY_WORDS = 2_000  # only the beginning of a longer query is read
 
 
 class TextError(ValueError):
-    """Texts that cannot be made into vectors; the message names what was wrong and what to do."""
+    """Texts cannot be made into vectors; the message names what was wrong and what to do."""
 
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Query:
-    """A query as counts of known words. counts: sparse `(1, n_words)`; known: its words that are in the vocabulary.
+    """A query as counts of known words.
 
-    unknown: the others, each with the nearest known words. `counts` is all zeros where nothing is known: there is then
-    no direction to search in, and `message` says so.
+    Parameters
+    ----------
+    counts
+        Sparse, `(1, n_words)`. All zeros where no word is known: then there is nothing to search for, and `message`
+        says so.
+    known
+        Its words that are in the vocabulary.
+    unknown
+        The others, each with the known words that are spelt most like it.
+    shortened
+        The query was longer than `MAX_QUERY_WORDS`, and the rest was not read.
     """
 
     counts: sp.csr_array
@@ -40,7 +49,7 @@ class Query:
 
     @property
     def message(self) -> str:
-        """What a person who typed the query should know, in a sentence or two; empty where all is well."""
+        """Problems with the query, in words for the person who typed it; empty where there are none."""
         parts = []
         if not self.known:
             parts.append("No word of this query is in the vocabulary: there is nothing to search for.")
@@ -55,22 +64,48 @@ class Query:
 
 
 class BagOfWords:
-    """Documents as counts of the `n_words` commonest words of the training texts; their order is lost.
+    """Documents as counts of the commonest words of the training texts; the order of the words is lost.
 
-    A word is two letters or more, in lower case; English function words (the, of, …) are left out unless
-    `stop_words=None`. `words` is the vocabulary, `document_frequency` in how many training texts each word stands.
+    A word is two letters or more, in lower case. After `fit`, `words` is the vocabulary, and `document_frequency`,
+    `(len(words),)`, the number of training texts that contain each word.
+
+    Parameters
+    ----------
+    n_words
+        The largest size of the vocabulary, at least 1.
+    stop_words
+        "english" leaves out English function words (the, of, …); None keeps them.
+
+    Raises
+    ------
+    TextError
+        n_words is not a whole number of at least 1, or stop_words is something else.
     """
 
     def __init__(self, n_words: int = 2_000, *, stop_words: Literal["english"] | None = "english") -> None:
-        if not isinstance(n_words, numbers.Integral) or n_words < 1:
-            raise TextError(f"n_words is {n_words}; it must be a whole number of at least 1.")
         if stop_words not in ("english", None):
             raise TextError(f"stop_words is {stop_words!r}; it must be 'english' or None.")
-        self.n_words: int = n_words
+        self.n_words = whole_number("n_words", n_words, error=TextError)
         self.stop_words: Literal["english"] | None = stop_words
 
     def fit(self, texts: Sequence[str]) -> BagOfWords:
-        """Choose the vocabulary. Raises TextError: no texts, no words in them, something that is not a string."""
+        """Choose the vocabulary.
+
+        Parameters
+        ----------
+        texts
+            Training texts, a string each.
+
+        Returns
+        -------
+        BagOfWords
+            Itself.
+
+        Raises
+        ------
+        TextError
+            There are no texts or no words in them, or something is not a string.
+        """
         texts = _check_texts(texts)
         vectorizer = CountVectorizer(
             token_pattern=rf"(?u){WORD}", stop_words=self.stop_words, max_features=self.n_words, dtype=np.float32
@@ -78,7 +113,7 @@ class BagOfWords:
         try:
             counts = sp.csr_array(vectorizer.fit_transform(texts))
         except ValueError as error:  # scikit-learn's "empty vocabulary"
-            raise TextError(f"The {len(texts)} texts hold no word that could be counted ({error}).") from None
+            raise TextError(f"The {len(texts)} texts contain no word to count ({error}).") from None
         self._vectorizer = vectorizer
         self.words = tuple(vectorizer.get_feature_names_out())
         self.document_frequency = np.bincount(counts.indices, minlength=len(self.words))
@@ -86,16 +121,48 @@ class BagOfWords:
         return self
 
     def transform(self, texts: Sequence[str]) -> sp.csr_array:
-        """Counts `(n, len(words))`, sparse float32. A text without a known word is a row of zeros."""
+        """Count the words of texts.
+
+        Parameters
+        ----------
+        texts
+            A string each, at least one.
+
+        Returns
+        -------
+        sp.csr_array
+            Counts `(n, len(words))`, float32. A text without a known word is a row of zeros.
+
+        Raises
+        ------
+        TextError
+            As `fit`; or there is no vocabulary yet.
+        """
         self._check_fitted()
         return sp.csr_array(self._vectorizer.transform(_check_texts(texts)))
 
     def query(self, text: str) -> Query:
-        """One text as a Query: which of its words are known, and what else may have been meant."""
+        """Count the words of one query, and find known words that are spelt like the unknown ones.
+
+        Parameters
+        ----------
+        text
+            What somebody typed; only its first `MAX_QUERY_WORDS` words are read.
+
+        Returns
+        -------
+        Query
+            Its counts, and its known and unknown words.
+
+        Raises
+        ------
+        TextError
+            text is not a string, or there is no vocabulary yet.
+        """
         self._check_fitted()
         if not isinstance(text, str):
-            raise TextError(f"A query is a string, not {type(text).__name__}.")
-        # Words of a query that is longer than any document are cut before they are counted: an answer in milliseconds.
+            raise TextError(f"A query must be a string, not {type(text).__name__}.")
+        # Cut before counting: a query of a megabyte is answered in milliseconds, too.
         words = [match[0] for match in islice(re.finditer(WORD, text.lower()), MAX_QUERY_WORDS + 1)]
         shortened, words = len(words) > MAX_QUERY_WORDS, words[:MAX_QUERY_WORDS]
         ignored = self._vectorizer.get_stop_words() or ()
@@ -111,9 +178,24 @@ class BagOfWords:
         )
 
     def weigh(self, counts: sp.csr_array, weighting: Weighting) -> sp.csr_array:
-        """The same rows, weighed: "0/1", "counts", "log counts" (log(1 + count)) or "tf-idf" (count · idf).
+        """Weight counts of words. Rows are not normalised.
 
-        idf = ln((1 + n) / (1 + document_frequency)) + 1, from the training texts. Rows are not normalised.
+        Parameters
+        ----------
+        counts
+            `(n, len(words))`, as `transform` gives them.
+        weighting
+            "0/1" (the word occurs), "counts" (unchanged), "log counts" (log(1 + count)) or "tf-idf" (count · idf).
+
+        Returns
+        -------
+        sp.csr_array
+            Weights, `(n, len(words))`.
+
+        Raises
+        ------
+        TextError
+            The weighting is unknown, or there is no vocabulary yet.
         """
         self._check_fitted()
         if weighting not in WEIGHTINGS:
@@ -126,7 +208,10 @@ class BagOfWords:
 
     @property
     def idf(self) -> np.ndarray:
-        """How much a word tells: `(len(words),)`, 1 for a word in every training text, more for rarer ones."""
+        """Inverse document frequency, `(len(words),)`: ln((1 + n) / (1 + document_frequency)) + 1.
+
+        1 for a word that is in each of the n training texts, more for rarer words.
+        """
         self._check_fitted()
         return self._tfidf.idf_
 
@@ -136,14 +221,14 @@ class BagOfWords:
 
 
 def first_sentence(text: str, max_words: int = 12) -> str:
-    """Cut a text to what somebody might type as a query.
+    """Shorten a text to what somebody might type as a query.
 
     Parameters
     ----------
     text
         A document.
     max_words
-        No more words than these are kept.
+        The largest number of words that are kept.
 
     Returns
     -------
@@ -155,9 +240,9 @@ def first_sentence(text: str, max_words: int = 12) -> str:
 
 def _check_texts(texts: Iterable[str]) -> Sequence[str]:
     if isinstance(texts, str):
-        raise TextError("texts is one string; a list of documents is needed (for one: [text]).")
+        raise TextError("texts is one string; it must be a list of documents. For one document: [text].")
     if not isinstance(texts, Iterable):
-        raise TextError(f"texts is {type(texts).__name__}; a list of documents is needed.")
+        raise TextError(f"texts is {type(texts).__name__}; it must be a list of documents.")
     texts = list(texts)
     if not texts:
         raise TextError("There are no texts: the corpus is empty.")

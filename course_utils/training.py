@@ -53,7 +53,7 @@ class Trainer:
     schedule
         "one-cycle" or "constant".
     batch_size
-        Samples a step, for tensors and Datasets; a DataLoader has its own.
+        Samples in a step, for tensors and Datasets; a DataLoader has its own.
     corrupt
         `corrupt(x, generator)` → noisy x; the target stays clean. Fresh noise at every training step, the same noise at
         every evaluation.
@@ -73,9 +73,9 @@ class Trainer:
         Plain functions of the trainer, called after every epoch; one may set `trainer.stop = True`.
     checkpoint
         A file, written after every epoch. A killed script, run again, goes on from it and ends with the weights of one
-        that was never killed, bit for bit on a CPU. A finished one trains nothing again: `fit` loads the final weights
-        and all rows of the history. The file belongs to this very run: to its data, targets, model and options; each
-        call of `fit` reads all data once to compare them.
+        that was never killed, bit for bit on a CPU. After a finished run `fit` trains nothing: it loads the final
+        weights and all rows of the history. The file belongs to this run only: to its data, targets, model and options;
+        each call of `fit` reads all data once to compare them.
 
     Raises
     ------
@@ -136,7 +136,7 @@ class Trainer:
             A tensor `(n, …)`, a pair (x, target), a Dataset or a DataLoader.
         validation, test
             The same, or None. The loss on them is recorded after every epoch, as validation_loss and test_loss. They
-            are treated alike: which of the two it is, is for you to know. What you choose by (a learning rate, the
+            are treated alike: only you know which of the two it is. What you choose by (a learning rate, the
             number of epochs) is validation; on test data a result is reported, and nothing is chosen.
         n_epochs
             Passes over the training data, at least 1.
@@ -149,9 +149,9 @@ class Trainer:
         Raises
         ------
         TrainingError
-            A loss that is not finite, by epoch and batch; a checkpoint of another set-up.
+            The loss is not finite (the message names epoch and batch), or the checkpoint is of another set-up.
         DataError
-            Data that are empty, contain NaN, or leave value_range.
+            Data are empty, contain NaN, or leave value_range.
         """
         n_epochs = whole_number("n_epochs", n_epochs, error=TrainingError)
         batches = self._batches(train, "the training data", shuffle=True)

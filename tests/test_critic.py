@@ -147,13 +147,13 @@ def test_the_seed_alone_fixes_the_critic(digits):
 
 @pytest.mark.parametrize("n_images", [0, 19])
 def test_too_few_images_are_refused(digits, n_images):
-    with pytest.raises(ValueError, match=f"at least 20 images be given, not 0.95 and {n_images}"):
+    with pytest.raises(ValueError, match=rf"\b{n_images} images.* 20 "):
         quick(digits, n_images)
 
 
 @pytest.mark.parametrize("share_accepted", [0, 1, -0.1, 1.5, float("nan")])
 def test_a_share_of_none_or_all_is_refused(digits, share_accepted):
-    with pytest.raises(ValueError, match=f"share_accepted must be between 0 and 1, .* not {share_accepted} and 100"):
+    with pytest.raises(ValueError, match=f"share_accepted is {share_accepted};"):
         quick(digits, share_accepted=share_accepted)
 
 

@@ -156,7 +156,7 @@ def test_a_step_stays_where_it_is_and_smoothing_is_in_both_directions(name):
 
 def test_an_unknown_filter_is_refused_with_those_there_are():
     x = torch.rand(2, 1, 8, 8)
-    with pytest.raises(ValueError, match="no filter 'wiener'; there are median, Gaussian, total variation, non-local"):
+    with pytest.raises(ValueError, match=r"'wiener'.* median, Gaussian, total variation, non-local"):
         tuned_filter("wiener", x, x)
 
 
@@ -170,5 +170,5 @@ def test_what_are_no_images_is_refused_with_its_shape(name, shape):
 
 
 def test_noisy_images_of_another_shape_than_the_clean_are_refused_with_both():
-    with pytest.raises(ValueError, match=r"noisy images \(3, 1, 8, 8\) for clean ones \(2, 1, 8, 8\)"):
+    with pytest.raises(ValueError, match=r"\(3, 1, 8, 8\).*\(2, 1, 8, 8\)"):
         tuned_filter("median", torch.rand(3, 1, 8, 8), torch.rand(2, 1, 8, 8))

@@ -81,7 +81,7 @@ def test_the_second_load_is_the_first_from_the_cache(first_load, docs):
 
 
 def test_there_are_thousands_of_documents_on_many_topics(docs):
-    assert len(texts_of(docs)) >= 3_000
+    assert len(texts_of(docs)) >= 2_800  # 3,346 with the tested versions
     sizes = torch.cat([docs.train_labels, docs.test_labels]).bincount(minlength=len(docs.topic_names))
     assert (sizes >= 50).sum() >= 12
     assert sizes.min() >= 40

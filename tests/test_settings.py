@@ -111,7 +111,7 @@ def test_a_file_is_no_data_folder(monkeypatch):
 )
 def test_a_misspelt_variable_is_refused_and_the_right_one_named(monkeypatch, misspelt, meant):
     monkeypatch.setenv(misspelt, "1")
-    with pytest.raises(SettingsError, match=f"{misspelt} is no variable .* did you mean {meant}"):
+    with pytest.raises(SettingsError, match=f"{misspelt} .* did you mean {meant}"):
         settings()
 
 
@@ -125,7 +125,7 @@ def test_somebody_elses_variable_is_left_alone(monkeypatch, name):
 @pytest.mark.parametrize("device", ["cuda", "cuda:1", "mps"])
 def test_a_device_that_is_not_there_is_refused_with_the_way_out(monkeypatch, device):
     monkeypatch.setenv("COURSE_DEVICE", device)
-    with pytest.raises(SettingsError, match=f"'{device}', but torch sees no such device here. Use COURSE_DEVICE=cpu"):
+    with pytest.raises(SettingsError, match=f"'{device}'.*COURSE_DEVICE=cpu"):
         settings()
 
 

@@ -196,7 +196,7 @@ def test_a_query_counts_what_transform_counts_and_knows_what_it_counts(words, be
 
 @pytest.mark.parametrize("query", [None, 3, b"cat", ["cat"]])
 def test_a_query_that_is_no_string_is_refused(bag, query):
-    with pytest.raises(TextError, match=f"A query is a string, not {type(query).__name__}"):
+    with pytest.raises(TextError, match=f"string, not {type(query).__name__}"):
         bag.query(query)
 
 
@@ -215,9 +215,9 @@ def test_a_message_is_made_of_what_is_there():
     ("texts", "complaint"),
     [
         ([], "the corpus is empty"),
-        (["", "12 ?", "a"], "The 3 texts hold no word that could be counted"),
-        (["the of", "and"], "The 2 texts hold no word that could be counted"),
-        ("one string", r"texts is one string; a list of documents is needed \(for one: \[text\]\)"),
+        (["", "12 ?", "a"], "The 3 texts"),
+        (["the of", "and"], "The 2 texts"),
+        ("one string", "one string"),
         (["a text", 3], "Document 1 is int, not a string"),
         ([None], "Document 0 is NoneType, not a string"),
     ],
@@ -262,9 +262,9 @@ def test_an_unknown_weighting_is_answered_with_those_there_are(bag):
         bag.weigh(bag.transform(TEXTS), "tfidf")
 
 
-@pytest.mark.parametrize("n_words", [0, -1])
+@pytest.mark.parametrize("n_words", [0, -1, 2.5])
 def test_a_vocabulary_of_no_words_is_refused(n_words):
-    with pytest.raises(TextError, match=f"n_words is {n_words}; it must be a whole number of at least 1"):
+    with pytest.raises(TextError, match=f"n_words is {n_words}"):
         BagOfWords(n_words)
 
 

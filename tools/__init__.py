@@ -1,1 +1,1 @@
-"""What keeps the repository true; learners need none of it."""
+"""Tools for maintainers of the course; learners need none of them."""

@@ -1,7 +1,7 @@
-"""A plugin for nbval: tagged cells are held against stored ones only where their notebook's data are the known ones.
+"""A plugin for nbval: outputs are compared with the stored ones only in notebooks whose data are the known ones.
 
 Where the installed packages give other documents or digits, numbers differ a little, and nothing is wrong. The cells
-run all the same. pytest -p tools.compare_known --nbval-lax …
+are run in any case. pytest -p tools.compare_known --nbval-lax …
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ NOT_COMPARED = "not compared"
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Read the notebook's data once, before its first cell that is to be compared."""
+    """Turn the comparison off for a tagged cell of a notebook with other data; the data are checked once a notebook."""
     if not getattr(item, "options", {}).get("check") or not hasattr(item.parent, "nb"):
         return
     notes = item.config.stash.setdefault(NOTES, {})
@@ -27,7 +27,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say which notebooks were run and not compared, and why."""
+    """Print which notebooks were run and not compared, and why."""
     reports = [r for reports in terminalreporter.stats.values() for r in reports if hasattr(r, "user_properties")]
     found = dict.fromkeys(value for r in reports for name, value in r.user_properties if name == NOT_COMPARED)
     if found:

@@ -1,7 +1,7 @@
-"""Run a command with an empty cache folder of its own, deleted afterwards: python -m tools.empty_cache COMMAND …
+"""Run a command with a new, empty cache folder, deleted afterwards: python -m tools.empty_cache COMMAND …
 
-What an earlier version of the code, or another set of packages, has left in the usual one can then not be used. Data
-sets that were downloaded stay where they are: torchvision and scikit-learn check them.
+So the command cannot use what an earlier version of the code, or another set of packages, left in the usual cache.
+Downloaded data sets stay where they are, and are used: torchvision and scikit-learn check them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,18 @@ from course_utils.settings import settings
 
 
 def main(command: list[str]) -> int:
-    """The command's exit status."""
+    """Run the command.
+
+    Parameters
+    ----------
+    command
+        A program and its arguments.
+
+    Returns
+    -------
+    int
+        The exit status of the command; 130 where it was interrupted.
+    """
     cfg = settings()
     if cfg.profile == "full" or "full" in command:
         cfg.data_folder.mkdir(parents=True, exist_ok=True)
@@ -23,7 +34,7 @@ def main(command: list[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="course-cache-") as folder:
         try:
             return subprocess.call(command, env=os.environ | own | {"COURSE_CACHE": folder})
-        except KeyboardInterrupt:  # the command was interrupted, too, and has said what it had to say
+        except KeyboardInterrupt:  # the command got the signal, too, and has printed its own message
             return 130
 
 

@@ -1,4 +1,4 @@
-"""Print constraints.txt: every version installed in this environment, as the one set that is tested."""
+"""Print constraints.txt: all versions that are installed in this environment, the one set that is tested."""
 
 from importlib.metadata import distributions
 

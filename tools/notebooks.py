@@ -1,6 +1,6 @@
-"""Execute notebooks and store outputs that GitHub shows, diffs reviewably and nbval accepts; check that they are fresh.
+"""Execute notebooks; store outputs in a form that GitHub shows and nbval accepts; check that they are up to date.
 
-python -m tools.notebooks run NOTEBOOK … [--no-store]   execute top to bottom, report seconds and memory, store
+python -m tools.notebooks run NOTEBOOK … [--no-store]   execute from top to bottom, report seconds and memory, store
 python -m tools.notebooks check [NOTEBOOK …]            fail if a stored notebook was not made from its own cells, or is
                                                         older than the code, rows of the ledger or data that it uses
 python -m tools.notebooks figures                       cut the README's figures out of the stored notebooks
@@ -55,27 +55,35 @@ FIGURES = {
 
 
 def source_hash(notebook: NotebookNode) -> str:
-    """SHA-256 of the code cells' sources, in order: what the stored outputs must have been made from."""
+    """Compute the SHA-256 of the code cells' sources, in order; stored outputs belong to the sources with that hash."""
     sources = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
     return hashlib.sha256(json.dumps(sources).encode()).hexdigest()
 
 
 def code_of(notebook: NotebookNode) -> str:
-    """All code cells as one program."""
+    """Return all code cells as one program."""
     return "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
 
 
 def strings_of(notebook: NotebookNode) -> set[str]:
-    """The string constants of its code: among them the names of data sets and the ids of claims."""
+    """Return the string constants of the code: among them are the names of data sets and the ids of claims."""
     nodes = ast.walk(ast.parse(code_of(notebook)))
     return {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
 
 
 def made_with(notebook: NotebookNode) -> dict[str, object]:
-    """What the notebook's outputs depend on, but for its own cells: a hash of each.
+    """Compute hashes of what the outputs of a notebook depend on, except its own cells.
 
-    code: of all that the notebook uses of the package; ledger: of the rows and stored results that it shows; data: the
-    checksums of the offline data sets that it names.
+    Parameters
+    ----------
+    notebook
+        Its code names what it uses.
+
+    Returns
+    -------
+    dict
+        "code", a hash of all that the notebook uses of the package; "ledger", of the rows and stored results that it
+        shows; "data", the checksum of each offline data set that it names.
     """
     strings = strings_of(notebook)
     rows = {id: [repr(replace(CLAIMS[id], measure=None))] for id in sorted(strings & set(CLAIMS))}
@@ -90,9 +98,19 @@ def made_with(notebook: NotebookNode) -> dict[str, object]:
 
 
 def normalise(notebook: NotebookNode, made_with: dict[str, object] | None = None) -> NotebookNode:
-    """Drop what differs from machine to machine or run to run: kernel details, time stamps, widget state and views.
+    """Drop what differs between machines or runs: details of the kernel, time stamps, states and views of widgets.
 
-    made_with: what it was made with just now; None leaves what is noted.
+    Parameters
+    ----------
+    notebook
+        Changed in place.
+    made_with
+        What `made_with` returns, of a notebook that was executed just now; None keeps what is stored.
+
+    Returns
+    -------
+    NotebookNode
+        The same notebook.
     """
     made_with = made_with or notebook.metadata.get("course", {}).get("made_with", {})
     notebook.metadata = nbformat.from_dict(
@@ -111,7 +129,7 @@ def normalise(notebook: NotebookNode, made_with: dict[str, object] | None = None
 
 
 def _joined(outputs: list[NotebookNode]) -> list[NotebookNode]:
-    """Printed text arrives in pieces, cut by the clock; stored, it is one piece."""
+    """Join neighbouring pieces of printed text: where they are divided depends on the time."""
     joined: list[NotebookNode] = []
     for output in outputs:
         if joined and output.output_type == joined[-1].output_type == "stream" and output.name == joined[-1].name:
@@ -122,7 +140,7 @@ def _joined(outputs: list[NotebookNode]) -> list[NotebookNode]:
 
 
 def _stored_form(output: NotebookNode) -> NotebookNode | None:
-    """None for a bare widget: a view without its kernel shows as an error; a still picture beside it stays."""
+    """Drop the view of a widget, which shows an error without its kernel; None where nothing else is left to show."""
     data = output.get("data", {})
     if "image/png" in data:
         data["image/png"] = _with_palette(data["image/png"])
@@ -133,9 +151,9 @@ def _stored_form(output: NotebookNode) -> NotebookNode | None:
 
 
 def _with_palette(png: str) -> str:
-    """The same picture in 256 colours, a quarter of the bytes: plots and digits have few. Done already: unchanged.
+    """Reduce a picture to 256 colours, a quarter of the bytes, unless it has a palette already.
 
-    By octree: it gives greys and colours each their share, where median cut spends all on the greys of many digits.
+    By octree, which keeps greys and colours; median cut would use all 256 for the greys of many digits.
     """
     picture = Image.open(io.BytesIO(base64.b64decode(png)))
     if picture.mode == "P":
@@ -147,7 +165,18 @@ def _with_palette(png: str) -> str:
 
 
 def problems(path: Path) -> list[str]:
-    """What is wrong with a stored notebook, a sentence each; empty where all is well."""
+    """Check a stored notebook.
+
+    Parameters
+    ----------
+    path
+        Of the notebook.
+
+    Returns
+    -------
+    list
+        A sentence for each problem; empty where there is none.
+    """
     notebook = nbformat.read(path, as_version=4)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     outputs = [output for cell in code for output in cell.outputs]
@@ -163,7 +192,7 @@ def problems(path: Path) -> list[str]:
         "it is not stored as `make run` stores it": normalise(nbformat.read(path, as_version=4)) == notebook,
         "its kernel is not plain python3": notebook.metadata.get("kernelspec", {}).get("name") == "python3",
         "a stored output is an error": all(output.output_type != "error" for output in outputs),
-        "a stored output holds something written to stderr": all(o.get("name") != "stderr" for o in outputs),
+        "a stored output contains text that was written to stderr": all(o.get("name") != "stderr" for o in outputs),
         "a stored output names a local path": not LOCAL_PATH.search(text),
         f"it is larger than {MAX_BYTES:,} bytes": path.stat().st_size <= MAX_BYTES,
     }
@@ -175,10 +204,10 @@ def _texts(output: NotebookNode) -> dict[str, str]:
 
 
 class PatientClient(NotebookClient):
-    """A client that misses no reply.
+    """A client that does not miss the reply to a cell.
 
-    nbclient's own sends the kernel what an Output shows while it waits for the reply to a cell, and now and then takes
-    no notice of that reply when it comes. Here the wait is cut into short ones, each of which looks.
+    nbclient's own client sends messages to the kernel while it waits for the reply, for what Output widgets show, and
+    sometimes does not notice the reply then. Here it waits for short times only, and looks for the reply after each.
     """
 
     async def async_start_new_kernel_client(self) -> KernelClient:
@@ -199,9 +228,10 @@ class PatientClient(NotebookClient):
 
 
 class TimedClient(PatientClient):
-    """Executes a notebook; notes each cell's seconds, and the kernel's memory after the set-up cell and at its peak."""
+    """A client that measures the seconds of each cell, and the kernel's memory after the first cell and at its peak."""
 
     def execute_with_report(self) -> str:
+        """Execute the notebook; return a line with time and memory, marked where they are over budget."""
         self.seconds: dict[str, float] = {}
         self.baseline_mb = self.peak_mb = 0.0
         self.on_cell_start = self._cell_starts
@@ -226,7 +256,7 @@ class TimedClient(PatientClient):
         self.baseline_mb = self.baseline_mb or self.peak_mb
 
     def _kernel_peak_mb(self) -> float:
-        """The kernel's largest resident size so far; 0 where there is no /proc to ask."""
+        """Return the kernel's largest resident size so far; 0 on systems without /proc."""
         try:
             status = Path(f"/proc/{self.km.provisioner.pid}/status").read_text()
         except OSError:
@@ -235,7 +265,22 @@ class TimedClient(PatientClient):
 
 
 def run(path: Path, *, store: bool, timeout: int = 600) -> bool:
-    """Execute one notebook from its own folder; print a report; store the outputs. False where a cell failed."""
+    """Execute a notebook in its own folder, and print a report.
+
+    Parameters
+    ----------
+    path
+        Of the notebook.
+    store
+        Write the outputs into the file, unless the data differ from the known ones.
+    timeout
+        The longest time for a cell, in seconds.
+
+    Returns
+    -------
+    bool
+        False where a cell or a widget failed, or the outputs were not stored though they should be.
+    """
     notebook = nbformat.read(path, as_version=4)
     client = TimedClient(
         notebook, timeout=timeout, startup_timeout=120, kernel_name="python3", record_timing=False,
@@ -261,7 +306,7 @@ def run(path: Path, *, store: bool, timeout: int = 600) -> bool:
 
 
 def notes_on_data(notebook: NotebookNode) -> list[str]:
-    """How the offline data sets that a notebook names differ here from the known ones: a sentence each."""
+    """Describe how the offline data sets that a notebook names differ here from the known ones: a sentence for each."""
     strings, notes = strings_of(notebook), []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", OtherDataWarning)
@@ -271,7 +316,7 @@ def notes_on_data(notebook: NotebookNode) -> list[str]:
 
 
 def write_figures() -> None:
-    """Write the pictures of `FIGURES` into figures/."""
+    """Write the pictures of `FIGURES`, taken from the stored notebooks, into figures/."""
     for file_name, (notebook_name, cell_id) in FIGURES.items():
         notebook = nbformat.read(ROOT / "notebooks" / f"{notebook_name}.ipynb", as_version=4)
         cell = next((c for c in notebook.cells if c["id"] == cell_id), None)
@@ -283,6 +328,7 @@ def write_figures() -> None:
 
 
 def main() -> int:
+    """Run the command of the command line; return its exit status, 1 where something failed or is out of date."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
     for name in ("run", "check"):
