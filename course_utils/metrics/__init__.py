@@ -22,7 +22,7 @@ from course_utils.metrics.measures import (
     principal_angles_deg,
     psnr_db,
 )
-from course_utils.metrics.ranking import Estimate, Precision, paired_difference, precision_at_k
+from course_utils.metrics.ranking import Estimate, Precision, hits_at_k, paired_difference, precision_at_k, precision_of
 
 __all__ = [
     "Estimate",
@@ -35,6 +35,7 @@ __all__ = [
     "effective_classes",
     "error_percent",
     "grey_ink_percent",
+    "hits_at_k",
     "kl_nats_per_image",
     "nats_per_word",
     "nearest_sse",
@@ -42,6 +43,7 @@ __all__ = [
     "paired_difference",
     "penalised_sse",
     "precision_at_k",
+    "precision_of",
     "principal_angles_deg",
     "psnr_db",
     "sse_of_each_image",

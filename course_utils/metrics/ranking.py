@@ -49,6 +49,36 @@ def precision_at_k(
 
     Parameters
     ----------
+    found_labels, query_labels, k, scores
+        As for `hits_at_k`.
+    seed
+        Of the bootstrap.
+
+    Returns
+    -------
+    Precision
+        Its 95 % interval is a bootstrap over the queries: what other queries would have given.
+
+    Raises
+    ------
+    ValueError
+        As `hits_at_k`.
+    """
+    return precision_of(hits_at_k(found_labels, query_labels, k=k, scores=scores), k=k, seed=seed)
+
+
+def precision_of(hits: Tensor, *, k: int, seed: int = 0) -> Precision:
+    """Compute the precision at k from the right answers among the first k of each query, `(n_queries,)`."""
+    counts = hits.cpu().double().numpy()
+    mean = _bootstrap(counts, k, seed)
+    return Precision(mean.value, mean.low, mean.high, k, counts / k)
+
+
+def hits_at_k(found_labels: Tensor, query_labels: Tensor, *, k: int, scores: Tensor | None = None) -> Tensor:
+    """Count the right answers among the first k results of each query.
+
+    Parameters
+    ----------
     found_labels
         `(n_queries, n_results)`, labels of the results, the nearest first, the query itself not among them; at least k.
     query_labels
@@ -60,13 +90,11 @@ def precision_at_k(
         chance: each of them counts in part, so that the result does not depend on the order of the collection. All that
         are as near must be among the results (`retrieval.search_precision` sees to that). None: the order is taken as
         it is.
-    seed
-        Of the bootstrap.
 
     Returns
     -------
-    Precision
-        Its 95 % interval is a bootstrap over the queries: what other queries would have given.
+    Tensor
+        `(n_queries,)` float64, from 0 to k.
 
     Raises
     ------
@@ -83,14 +111,9 @@ def precision_at_k(
     if not 1 <= whole_number("k", k) <= found_labels.shape[1]:
         raise ValueError(f"k is {k}, with {found_labels.shape[1]} results a query; it must be from 1 to that.")
     is_right = (found_labels == query_labels[:, None]).cpu().double()
-    hits = (is_right[:, :k].sum(dim=1) if scores is None else _hits_with_ties(is_right, scores.cpu(), k)).numpy()
-    mean = _bootstrap(hits, k, seed)
-    return Precision(mean.value, mean.low, mean.high, k, hits / k)
-
-
-def _hits_with_ties(is_right: Tensor, scores: Tensor, k: int) -> Tensor:
-    """Right answers among the first k, `(n_queries,)`: of those as near as the k-th, their share of the places left."""
-    ties = scores == scores[:, k - 1 : k]
+    if scores is None:
+        return is_right[:, :k].sum(dim=1)
+    ties = scores.cpu() == scores.cpu()[:, k - 1 : k]
     before = (ties.cumsum(dim=1) == 0).double()  # what is nearer than all of them stands before the first
     n_left = k - before.sum(dim=1)
     return (is_right * before).sum(dim=1) + n_left * (is_right * ties).sum(dim=1) / ties.sum(dim=1)

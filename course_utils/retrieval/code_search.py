@@ -6,9 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
-from course_utils.metrics import Precision, precision_at_k
+from course_utils.metrics import Precision, hits_at_k, precision_of
 from course_utils.retrieval.index import Backend, Metric, Neighbours, SearchIndex, Vectors
 
 
@@ -54,9 +55,15 @@ def search_precision(
     k, seed
         As for `metrics.precision_at_k`.
     """
-    n_found = k
-    while True:  # until all that are as near as the k-th are found, too
+    hits = torch.empty(len(query_labels), dtype=torch.float64)
+    rows, n_found = torch.arange(len(query_labels)), k
+    while len(rows):  # those of which some that are as near as the k-th may not have been found yet
         n_found = min(2 * n_found, len(search.index))
-        found = search.search(queries, n_found)
-        if n_found == len(search.index) or (found.scores[:, -1] != found.scores[:, k - 1]).all():
-            return precision_at_k(labels[found.indices], query_labels, k=k, scores=found.scores, seed=seed)
+        found = search.search(queries[rows.numpy()], n_found)
+        has_all = (found.scores[:, -1] != found.scores[:, k - 1]) | (n_found == len(search.index))
+        those = rows[has_all]
+        if len(those):
+            found_labels, scores = labels[found.indices[has_all]], found.scores[has_all]
+            hits[those] = hits_at_k(found_labels, query_labels[those], k=k, scores=scores)
+        rows = rows[~has_all]
+    return precision_of(hits, k=k, seed=seed)
