@@ -29,7 +29,7 @@ EMPTY_CACHE := $(PY) -m tools.empty_cache
 ROOT_OK := $(if $(filter 0,$(shell id -u)),--allow-root)
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test check lint unit browser-short browser slow notebooks install install-dev run figures claims confirm fresh bench release grade lock links clean
+.PHONY: help lab test check lint unit coverage browser-short browser slow notebooks install install-dev run figures claims confirm fresh bench release grade lock links clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,13 +38,13 @@ lab: $(INSTALLED) ## install if need be, and open JupyterLab on the first notebo
 	$(PY) -m jupyterlab --ServerApp.root_dir=. notebooks/01_pca.ipynb $(ROOT_OK) $(ARGS)
 
 # The browser tests wait more than they compute, so the unit tests run beside them.
-test: $(INSTALLED_DEV) ## everything: ruff, stored outputs fresh, unit and browser tests, every notebook by nbval
-	@status=0; times=; for parts in lint fresh "unit browser-short" notebooks; do \
+test: $(INSTALLED_DEV) ## everything: ruff, mypy, stored outputs fresh, unit and browser tests, every notebook by nbval
+	@status=0; times=; for parts in lint fresh "unit browser-short" notebooks coverage; do \
 	    start=$$(date +%s); $(MAKE) --no-print-directory -k -j2 --output-sync=target $$parts || status=1; \
 	    times="$$times, $$parts $$(($$(date +%s) - start)) s"; done; \
 	  [ $$status = 0 ] && echo "make test: all passed$$times" || echo "make test: FAILED, see above$$times"; exit $$status
 
-check: $(INSTALLED_DEV) ## the fast part of it: ruff, unit tests, stored outputs fresh
+check: $(INSTALLED_DEV) ## the fast part of it: ruff, mypy, unit tests, stored outputs fresh
 	@$(MAKE) --no-print-directory lint fresh
 	OMP_NUM_THREADS=1 $(PY) -m pytest -m "not browser and not slow" -n 2 --dist loadscope $(ARGS)
 
@@ -59,7 +59,11 @@ fresh: $(INSTALLED_DEV) ## are stored notebooks and rows of the ledger as old as
 
 # Two processes with a thread each are faster than one with two. Status 5: ARGS choose none of these tests.
 unit: $(INSTALLED_DEV) ## the unit tests but for those that train for long
-	OMP_NUM_THREADS=1 nice $(PY) -m pytest -m "not browser and not slow" -n 2 --dist loadscope $(ARGS) || [ $$? = 5 ]
+	OMP_NUM_THREADS=1 nice $(PY) -m pytest -m "not browser and not slow" -n 2 --dist loadscope --cov --cov-report= $(ARGS) || [ $$? = 5 ]
+
+# What the unit tests reach, branches counted. Most of what they do not reach measures the ledger, for hours.
+coverage: $(INSTALLED_DEV)
+	@test -n "$(ARGS)" || $(PY) -m coverage report --fail-under=93
 
 browser-short: $(INSTALLED_DEV)
 	OMP_NUM_THREADS=1 $(PY) -m pytest -m browser -p no:cacheprovider $(ARGS) || [ $$? = 5 ]

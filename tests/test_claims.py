@@ -129,12 +129,6 @@ def test_the_stored_table_is_made_from_the_stored_results():
 # ---------------------------------------------------------------------------------------------- older than its code?
 
 
-def test_every_quick_row_is_as_old_as_its_code_and_data():
-    """Rows of the full profile take hours to measure; `make fresh` lists those that are older."""
-    found = stale(CLAIMS, load_results().values())
-    assert [key for key in found if key[1] == "quick"] == []
-
-
 def measured(claim: Claim) -> Result:
     return measure(claim, settings(), n_seeds=1)
 
