@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
-from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from torch import Tensor
@@ -28,7 +27,7 @@ METHOD_COLOURS = {
 
 def class_colours(n: int) -> list[tuple[float, float, float]]:
     """Return n colours for n classes: matplotlib's tab10, then their pale versions, repeated beyond 20 classes."""
-    pairs = [(r, g, b) for r, g, b, _ in colormaps["tab20"](range(20)).tolist()]
+    pairs = [(r, g, b) for r, g, b, _ in plt.get_cmap("tab20")(range(20)).tolist()]
     colours = pairs[::2] + pairs[1::2]
     return [colours[i % len(colours)] for i in range(n)]
 
