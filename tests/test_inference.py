@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 import torch
+from doubling import Doubling
 from torch import Tensor, nn
 
 from course_utils import inference
@@ -68,19 +69,6 @@ def test_what_comes_out_of_a_whole_set_can_be_trained_on(whole, method, shape):
 def test_a_whole_set_of_nothing_is_refused(whole, method, shape):
     with pytest.raises(ValueError, match="nothing to encode or decode"):
         whole(Recording(), torch.rand(0, *shape))
-
-
-class Doubling(nn.Module):
-    """Any model with `encode`: here without a decoder. It keeps the sizes of its batches."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.factor = nn.Parameter(torch.tensor(2.0))
-        self.sizes: list[int] = []
-
-    def encode(self, x: Tensor) -> Tensor:
-        self.sizes.append(len(x))
-        return self.factor * x.flatten(1)
 
 
 @pytest.mark.parametrize("n", [1, 4, 5, 9])

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 import torch
+from doubling import Doubling
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
@@ -582,19 +583,6 @@ def test_hamming_takes_booleans_only(kind):
 
 
 # ---------------------------------------------------------------------------------------------------- codes of a set
-
-
-class Doubling(nn.Module):
-    """Any model with `encode`: here without a decoder. It keeps the sizes of its batches."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.factor = nn.Parameter(torch.tensor(2.0))
-        self.sizes: list[int] = []
-
-    def encode(self, x: Tensor) -> Tensor:
-        self.sizes.append(len(x))
-        return self.factor * x.flatten(1)
 
 
 def test_a_search_by_code_encodes_the_collection_once_and_the_queries_in_the_same_way():
