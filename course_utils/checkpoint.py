@@ -24,6 +24,7 @@ from course_utils.settings import seeded
 Identity = dict[str, Any]  # what is compared → its value: numbers and texts, or a checksum of more
 CHECKSUM = "sha256:"
 SHOWN = 8  # differences in a message
+PARTS = {"setup": dict, "rows": list, "fit_calls": list}  # what every checkpoint holds
 
 
 class TrainingError(RuntimeError):
@@ -52,12 +53,11 @@ def read(path: Path, device: torch.device) -> dict[str, Any]:
         with zipfile.ZipFile(path) as archive:  # torch.load does not compare check sums
             if damaged := archive.testzip():
                 raise zipfile.BadZipFile(damaged)
-        state = torch.load(path, map_location=device, weights_only=True)
-        return {
-            "setup": dict(state["setup"]),
-            "rows": list(state["rows"]),
-            "fit_calls": list(state["fit_calls"]),
-        } | state
+        state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+        for name, kind in PARTS.items():
+            if not isinstance(state[name], kind):
+                raise TypeError(f"{name} is {type(state[name]).__name__}")
+        return state
     except Exception as error:  # damage shows in many ways
         raise TrainingError(f"{path} is not a readable checkpoint. Delete it to start over.") from error
 
@@ -110,18 +110,19 @@ def _is_plain(value: object) -> bool:
 
 
 def identity_of_callable(role: str, function: Callable[..., Any] | None) -> Identity:
-    """Return the name of a loss or a corruption, and a checksum of its code.
+    """Return the name of a loss or a corruption, and a checksum of its code and of the values that it holds.
 
     Raises
     ------
     TrainingError
-        The function has no name of its own, as a lambda, a partial, or a function that takes values from around it: two
-        of them would look the same.
+        The function has no name of its own, as a lambda, a partial, or a function that takes values from around it: a
+        message could not say which of two is meant.
     """
     if function is None:
         return {role: None}
     if isinstance(function, nn.Module):
-        return {f"{role} {name}".strip(): _options(module) for name, module in function.named_modules()}
+        layers = {f"{role} {name}".strip(): _options(module) for name, module in function.named_modules()}
+        return {**layers, f"the tensors of {role}": _checksum(function.state_dict().values())}
     inner = function.func if isinstance(function, partial) else function
     name = getattr(function, "__name__", None)
     if name is None and "__repr__" in vars(type(function)) and not isinstance(function, partial):
@@ -133,18 +134,43 @@ def identity_of_callable(role: str, function: Callable[..., Any] | None) -> Iden
             f"run's file might be taken for this one's. Give it a name with its options, as in "
             f"f.__name__ = 'my_loss(0.1)', or write it as a function of its own (def)."
         )
-    return {role: name, f"the code of {role}": _checksum([_code(inner, set())])}
+    return {role: name, f"the code of {role}": _checksum([_content(function, [])])}
 
 
-def _code(function: object, seen: set[object]) -> str:
-    """What a function does, and those of its own module that it calls; without where they stand."""
-    if not isinstance(function, FunctionType) or function in seen:
-        return getattr(function, "__qualname__", type(function).__qualname__)
-    seen.add(function)
-    used = {name: function.__globals__.get(name) for name in function.__code__.co_names}
-    values = {name: value for name, value in used.items() if _is_plain(value)}
-    called = [_code(f, seen) for f in used.values() if getattr(f, "__module__", None) == function.__module__]
-    return f"{_bytecode(function.__code__)} {function.__defaults__} {function.__kwdefaults__} {values} {called}"
+def _content(thing: object, seen: list[object]) -> object:
+    """What a function does and holds, in plain values, tensors and arrays; those that it holds likewise.
+
+    Of a function its code, without where it stands; its default values, those from around it, and those that it names
+    in its module; and the functions there that it calls.
+    """
+    if _is_plain(thing) or isinstance(thing, (bytes, Tensor, np.ndarray, np.generic)):
+        return thing
+    if any(thing is one for one in seen):
+        return type(thing).__qualname__
+    seen.append(thing)
+    if isinstance(thing, (tuple, list)):
+        return [_content(one, seen) for one in thing]
+    if isinstance(thing, Mapping):
+        return [(repr(key), _content(value, seen)) for key, value in thing.items()]
+    if isinstance(thing, nn.Module):
+        return [[_options(module) for module in thing.modules()], thing.state_dict()]
+    if isinstance(thing, partial):
+        return [_content(part, seen) for part in (thing.func, thing.args, thing.keywords)]
+    if isinstance(thing, FunctionType):
+        around = [cell.cell_contents for cell in thing.__closure__ or ()]
+        held = (thing.__defaults__, thing.__kwdefaults__, around, list(_named_in(thing)))
+        return [_bytecode(thing.__code__), *(_content(part, seen) for part in held)]
+    own = [] if isinstance(thing, type) else _content(getattr(thing, "__dict__", None), seen)
+    return [getattr(thing, "__qualname__", type(thing).__qualname__), own]
+
+
+def _named_in(function: FunctionType) -> Iterator[tuple[str, object]]:
+    """The values of its module that a function names, and the functions of that module."""
+    for name in function.__code__.co_names:
+        value = function.__globals__.get(name)
+        is_of_module = isinstance(value, FunctionType) and value.__module__ == function.__module__
+        if is_of_module or isinstance(value, (Tensor, np.ndarray, partial)) or _is_plain(value):
+            yield name, value
 
 
 def _bytecode(code: CodeType) -> str:

@@ -10,8 +10,8 @@ import importlib
 import inspect
 import re
 import sys
-from collections.abc import Iterator, Mapping
-from dataclasses import fields, is_dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any, cast
@@ -45,7 +45,7 @@ def code_fingerprint(*roots: object, stop: tuple[object, ...] = ()) -> str:
     roots
         Functions, classes or values.
     stop
-        Objects that are left out; of a decorator in it, the arguments are left out, too.
+        Objects that are left out, and modules, of which all is; of a decorator in it, the arguments are left out, too.
 
     Returns
     -------
@@ -71,26 +71,26 @@ def source_fingerprint(source: str, *, stop: tuple[object, ...] = ()) -> str:
     str
         The beginning of a SHA-256.
     """
-    tree = ast.parse(source)
-    return code_fingerprint(*(value for _, value in _used(tree, _imported(tree))), stop=stop)
+    return code_fingerprint(*(value for _, value in _used(_syntax(ast.parse(source)), {})), stop=stop)
 
 
 def _parts(roots: tuple[object, ...], stop: tuple[object, ...]) -> Iterator[tuple[str, str]]:
     """(name, text) of the roots and of everything that can be reached from them."""
     waiting = [(getattr(root, "__name__", "root"), root) for root in roots]
     seen: set[tuple[str, int]] = set()
+    modules = {thing.__name__ for thing in stop if isinstance(thing, ModuleType)}
     stopped = {id(_unwrapped(thing)) for thing in stop}
     while waiting:
         name, thing = waiting.pop()
         thing = _unwrapped(thing)
-        if (name, id(thing)) in seen or id(thing) in stopped:
+        if (name, id(thing)) in seen or id(thing) in stopped or getattr(thing, "__module__", None) in modules:
             continue
         seen.add((name, id(thing)))
         if _has_source(thing):
             namespace = vars(sys.modules[thing.__module__])
-            tree = _without_decorators(_tree(cast(Any, thing)), namespace, stopped)
-            waiting += _used(tree, namespace)
-            yield name, _text(tree)
+            for syntax in _pieces(cast(Any, thing), namespace, stopped):
+                waiting += _used(syntax, namespace)
+                yield name, syntax.text
         elif not isinstance(thing, ModuleType):
             found: list[object] = []
             text = _value(thing, found)
@@ -98,21 +98,53 @@ def _parts(roots: tuple[object, ...], stop: tuple[object, ...]) -> Iterator[tupl
             yield name, f"{name} = {text}"
 
 
-def _without_decorators(tree: ast.Module, namespace: Mapping[str, object], stopped: set[int]) -> ast.Module:
-    """The definitions without those of their decorators that are left out."""
-    nodes = [copy.copy(node) for node in tree.body]
-    for node in nodes:
-        if isinstance(node, ast.FunctionDef):
-            node.decorator_list = [
-                decorator
-                for decorator in node.decorator_list
-                if not any(id(_unwrapped(thing)) in stopped for _, thing in _used(_called(decorator), namespace))
-            ]
-    return ast.Module(body=nodes, type_ignores=[])
+def _pieces(thing: FunctionType | type, namespace: Mapping[str, object], stopped: set[int]) -> Iterator[_Syntax]:
+    """The definition of a function or class, and those of its decorators that are not left out."""
+    for node in _nodes(thing):
+        if not isinstance(node, ast.FunctionDef):
+            yield _syntax(node)
+            continue
+        yield _syntax(_without_decorators(node))
+        for decorator in node.decorator_list:
+            its_function = decorator.func if isinstance(decorator, ast.Call) else decorator
+            if not any(id(_unwrapped(one)) in stopped for _, one in _used(_syntax(its_function), namespace)):
+                yield _syntax(decorator)
 
 
-def _called(node: ast.expr) -> ast.expr:
-    return node.func if isinstance(node, ast.Call) else node
+@functools.cache
+def _without_decorators(node: ast.FunctionDef) -> ast.FunctionDef:
+    bare = copy.copy(node)
+    bare.decorator_list = []
+    return bare
+
+
+@dataclass(frozen=True)
+class _Syntax:
+    """What is read in a tree once: its text, the names in it as (name, its attributes …), and its imports."""
+
+    text: str
+    names: frozenset[tuple[str, ...]]
+    imports: tuple[ast.Import | ast.ImportFrom, ...]
+
+
+@functools.cache
+def _syntax(tree: ast.AST) -> _Syntax:
+    names, imports = set(), []
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            imports.append(node)
+        elif isinstance(node, (ast.Name, ast.Attribute)):
+            names.add(_chain(node))
+    return _Syntax(_text(tree), frozenset(names - {()}), tuple(imports))
+
+
+def _chain(node: ast.AST) -> tuple[str, ...]:
+    """`a.b.c` as ("a", "b", "c"); empty where it does not begin with a name."""
+    chain: list[str] = []
+    while isinstance(node, ast.Attribute):
+        chain.insert(0, node.attr)
+        node = node.value
+    return (node.id, *chain) if isinstance(node, ast.Name) else ()
 
 
 def _unwrapped(thing: object) -> object:
@@ -134,7 +166,7 @@ def _is_foreign(thing: object) -> bool:
     return "site-packages" in file or not Path(file).is_relative_to(ROOT)
 
 
-def _tree(thing: FunctionType | type) -> ast.Module:
+def _nodes(thing: FunctionType | type) -> list[ast.AST]:
     """The definition of a function or class, without what does not count. Of lambdas in one line: all."""
     if isinstance(thing, type):
         found = [node for node in _definitions(sys.modules[thing.__module__].__file__) if _is_class(node, thing)]
@@ -144,7 +176,7 @@ def _tree(thing: FunctionType | type) -> ast.Module:
     if not found:
         raise ValueError(f"{thing.__module__}.{thing.__qualname__} is not found in its file: was the file changed "
                          f"since it was imported? Start again.")  # fmt: skip
-    return ast.Module(body=cast(Any, found), type_ignores=[])
+    return found
 
 
 @functools.cache
@@ -165,39 +197,34 @@ def _first_line(node: Any) -> int | None:
     return min([node.lineno, *(decorator.lineno for decorator in getattr(node, "decorator_list", ()))])
 
 
-def _imported(tree: ast.AST) -> dict[str, object]:
-    """What a program's import statements bring from this package: name → object."""
+def _imported(imports: Iterable[ast.Import | ast.ImportFrom]) -> dict[str, object]:
+    """What import statements bring from this package: name → object."""
     names: dict[str, object] = {}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == PACKAGE:
+    for node in imports:
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                if alias.name.split(".")[0] == PACKAGE:
+                    module = importlib.import_module(alias.name)
+                    names[alias.asname or PACKAGE] = module if alias.asname else sys.modules[PACKAGE]
+        elif (node.module or "").split(".")[0] == PACKAGE:
             module = importlib.import_module(str(node.module))
             for alias in node.names:
                 if not hasattr(module, alias.name):
                     importlib.import_module(f"{node.module}.{alias.name}")
                 names[alias.asname or alias.name] = getattr(module, alias.name)
-        elif isinstance(node, ast.Import):
-            for alias in node.names:
-                if alias.name.split(".")[0] == PACKAGE:
-                    module = importlib.import_module(alias.name)
-                    names[alias.asname or PACKAGE] = module if alias.asname else sys.modules[PACKAGE]
     return names
 
 
-def _used(tree: ast.AST, namespace: Mapping[str, object]) -> list[tuple[str, object]]:
+def _used(syntax: _Syntax, namespace: Mapping[str, object]) -> list[tuple[str, object]]:
     """(name, object) of what a tree names in its namespace: all of this package, and constants."""
-    namespace = {**namespace, **_imported(tree)}
+    imported = _imported(syntax.imports)
     found = []
-    for node in ast.walk(tree):
-        chain: list[str] = []
-        value = node
-        while isinstance(value, ast.Attribute):
-            chain.insert(0, value.attr)
-            value = value.value
-        if not isinstance(value, ast.Name) or value.id not in namespace:
+    for name, *attributes in syntax.names:
+        if name not in imported and name not in namespace:
             continue
-        thing, name = namespace[value.id], value.id
-        while isinstance(thing, ModuleType) and _is_ours(thing) and chain:
-            name = chain.pop(0)
+        thing = imported[name] if name in imported else namespace[name]
+        while isinstance(thing, ModuleType) and _is_ours(thing) and attributes:
+            name = attributes.pop(0)
             thing = getattr(thing, name, None)
         if not isinstance(thing, ModuleType) and (_has_source(_unwrapped(thing)) or not _is_named(thing)):
             found.append((name, thing))

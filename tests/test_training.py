@@ -1005,11 +1005,26 @@ def weighted(output: Tensor, target: Tensor, scale: float = 1.0) -> Tensor:
     return WEIGHT * scale * sse_per_image(output, target)
 
 
-def renamed(function: Callable, name: str) -> Callable:
+def renamed(function: Callable, name: str, **options: object) -> Callable:
     """A function of this name whose code is another's."""
-    copy = partial(function)
+    copy = partial(function, **options)
     copy.__name__ = name
     return copy
+
+
+def around(weight: float) -> Callable[[Tensor, Tensor], Tensor]:
+    def loss(output: Tensor, target: Tensor) -> Tensor:
+        return weight * sse_per_image(output, target)
+
+    return loss
+
+
+class Weighted:
+    def __init__(self, weight: float = 1.0) -> None:
+        self.weight = weight
+
+    def __call__(self, output: Tensor, target: Tensor) -> Tensor:
+        return self.weight * sse_per_image(output, target)
 
 
 def binary(noise: float) -> Callable[[], nn.Module]:
@@ -1070,6 +1085,23 @@ CHANGES = {
     "another weight": (PENALISING, PENALISING | {"loss": penalised_sse(50)}, r"\(0.1\), now it is penalised"),
     "another option of a loss": ({"loss": nn.MSELoss()}, {"loss": nn.MSELoss(reduction="sum")}, "reduction='sum'"),
     "other code of that name": ({"loss": weighted}, {"loss": renamed(sse_per_image, "weighted")}, "code of loss"),
+    "other arguments under that name": (
+        {"loss": renamed(weighted, "mine", scale=1.0)}, {"loss": renamed(weighted, "mine", scale=2.0)}, "code of loss",
+    ),
+    "another tensor under that name": (
+        {"loss": renamed(weighted, "mine", scale=torch.ones(()))},
+        {"loss": renamed(weighted, "mine", scale=torch.full((), 2.0))}, "code of loss",
+    ),
+    "another value from around it": (
+        {"loss": renamed(around(0.1), "mine")}, {"loss": renamed(around(50), "mine")}, "code of loss",
+    ),
+    "another attribute of an object": (
+        {"loss": renamed(Weighted(0.1), "mine")}, {"loss": renamed(Weighted(50), "mine")}, "code of loss",
+    ),
+    "weights of the classes": (
+        LABELS | {"of": labelled, "loss": nn.CrossEntropyLoss(weight=torch.tensor([1.0, 1, 1]))},
+        LABELS | {"of": labelled, "loss": nn.CrossEntropyLoss(weight=torch.tensor([1.0, 1, 9]))}, "the tensors of loss changed",
+    ),
     "output": ({}, {"output": twice}, "output was None, now it is twice"),
     "KL weight": (
         {"make": variational, **SAMPLING}, {"make": variational, **SAMPLING, "loss": negative_elbo(4)},
@@ -1201,18 +1233,6 @@ def test_a_stream_of_known_length_is_known_again(tmp_path):
     assert_same_run(run(of=lambda x: DataLoader(Stream(x), batch_size=8)), finished)
     with pytest.raises(TrainingError, match="the training data changed"):
         run(of=lambda x: DataLoader(Stream(1 - x), batch_size=8))
-
-
-def around(weight: float) -> Callable[[Tensor, Tensor], Tensor]:
-    def loss(output: Tensor, target: Tensor) -> Tensor:
-        return weight * sse_per_image(output, target)
-
-    return loss
-
-
-class Weighted:
-    def __call__(self, output: Tensor, target: Tensor) -> Tensor:
-        return sse_per_image(output, target)
 
 
 @pytest.mark.parametrize("role", ["loss", "output", "corrupt"])
