@@ -2,14 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from nbformat.v4 import new_code_cell, new_notebook
 
 from tools.notebooks import PatientClient
 
 
-def outputs_of_output_widgets(*cells: str) -> list[dict]:
-    """What the Output widgets hold after these cells have run in a kernel."""
-    notebook = new_notebook(cells=[new_code_cell(cell) for cell in cells])
-    client = PatientClient(notebook, timeout=120, startup_timeout=120, kernel_name="python3", store_widget_state=True)
-    client.execute()
-    return [output for state in client.widget_state.values() for output in state.get("outputs", ())]
+class Kernel:
+    """A kernel that has run some cells, and runs more: starting one and importing torch takes seconds."""
+
+    def __init__(self, client: PatientClient) -> None:
+        self._client = client
+
+    def run(self, *cells: str) -> list[dict]:
+        """Run cells; returns what the Output widgets hold then."""
+        for source in cells:
+            cell = new_code_cell(source)
+            self._client.nb.cells.append(cell)
+            self._client.execute_cell(cell, len(self._client.nb.cells) - 1)
+        states = self._client.widget_state.values()
+        return [output for state in states for output in state.get("outputs", ())]
+
+
+@contextmanager
+def kernel(*cells: str) -> Iterator[Kernel]:
+    """A kernel in which these cells have run."""
+    client = PatientClient(
+        new_notebook(), timeout=120, startup_timeout=120, kernel_name="python3", store_widget_state=True
+    )
+    with client.setup_kernel():
+        started = Kernel(client)
+        started.run(*cells)
+        yield started

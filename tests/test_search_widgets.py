@@ -5,12 +5,13 @@ import html
 import io
 import json
 import re
+from collections.abc import Iterator
 from html.parser import HTMLParser
 
 import numpy as np
 import pytest
 import torch
-from in_kernel import outputs_of_output_widgets
+from in_kernel import Kernel, kernel
 from PIL import Image
 from scipy import ndimage
 from torch import Tensor
@@ -808,6 +809,12 @@ def fails():
 """
 
 
+@pytest.fixture(scope="module")
+def one_kernel() -> Iterator[Kernel]:
+    with kernel() as started:
+        yield started
+
+
 @pytest.mark.parametrize(
     ("widget", "move", "move_again"),
     [
@@ -821,10 +828,10 @@ def fails():
     ],
     ids=["query", "document", "shift", "pad", "chooser"],
 )  # fmt: skip
-def test_an_error_in_a_callback_is_kept_below_the_picture_until_the_next_move(widget, move, move_again):
+def test_an_error_in_a_callback_is_kept_below_the_picture_until_the_next_move(one_kernel, widget, move, move_again):
     failing = f"update, {widget}.update = {widget}.update, fails\n{move}"
     kept = f"(output,) = {widget}.errors.outputs\n" + (
         "assert (output['output_type'], output['ename'], output['evalue']) == ('error', 'RuntimeError', 'deliberate')"
     )
     healed = f"{widget}.update = update\n{move_again}"
-    assert outputs_of_output_widgets(FAILING_WIDGETS, failing, kept, healed) == []
+    assert one_kernel.run(FAILING_WIDGETS, failing, kept, healed) == []

@@ -10,7 +10,7 @@ import ipywidgets
 import numpy as np
 import pytest
 import torch
-from in_kernel import outputs_of_output_widgets
+from in_kernel import kernel
 from matplotlib.figure import Figure
 from PIL import Image
 from setuptools import Distribution
@@ -252,13 +252,11 @@ slider.value = 3
 """
 
 
-def test_an_error_in_a_callback_is_kept_in_the_output_below_the_picture():
-    (output,) = outputs_of_output_widgets(FAILING_WIDGET)
-    assert (output["output_type"], output["ename"], output["evalue"]) == ("error", "RuntimeError", "deliberate")
-
-
-def test_the_next_move_without_an_error_takes_the_message_away():
-    assert outputs_of_output_widgets(FAILING_WIDGET, "assert widget.errors.outputs\nslider.value = 4") == []
+def test_an_error_in_a_callback_is_kept_below_the_picture_until_the_next_move_without_one():
+    with kernel() as started:
+        (output,) = started.run(FAILING_WIDGET)
+        assert (output["output_type"], output["ename"], output["evalue"]) == ("error", "RuntimeError", "deliberate")
+        assert started.run("assert widget.errors.outputs", "slider.value = 4") == []
 
 
 def test_outside_a_notebook_an_error_in_a_callback_is_raised(pca_explorer):
