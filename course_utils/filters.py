@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from scipy import ndimage
-from skimage.restoration import denoise_nl_means, denoise_tv_chambolle
 from torch import Tensor
 
 from course_utils.metrics import psnr_db
@@ -28,10 +27,14 @@ def _gaussian(images: np.ndarray, sd: float) -> np.ndarray:
 
 
 def _total_variation(images: np.ndarray, weight: float) -> np.ndarray:
+    from skimage.restoration import denoise_tv_chambolle  # here, as below: long to import
+
     return np.stack([denoise_tv_chambolle(image, weight=weight, channel_axis=0) for image in images])
 
 
 def _non_local_means(images: np.ndarray, h: float) -> np.ndarray:
+    from skimage.restoration import denoise_nl_means
+
     options = {"patch_size": 5, "patch_distance": 5, "fast_mode": True}
     if images.shape[1] == 1:  # a channel axis of one would be compared as a third dimension
         return np.stack([denoise_nl_means(image[0], h=h, **options) for image in images])[:, None]

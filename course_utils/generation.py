@@ -6,7 +6,6 @@ import math
 
 import psutil
 import torch
-from sklearn.mixture import GaussianMixture
 from torch import Tensor, nn
 from torch.distributions import Categorical, MixtureSameFamily, MultivariateNormal
 
@@ -63,6 +62,8 @@ def fitted_gaussian(codes: Tensor) -> CodeDistribution:
 
 def fitted_mixture(codes: Tensor, *, n_components: int = 10, seed: int = 0) -> CodeDistribution:
     """Fit a mixture of Gaussians to codes `(n, n_codes)` by expectation maximisation (scikit-learn)."""
+    from sklearn.mixture import GaussianMixture  # here: long to import
+
     _check_enough(codes, n_components)
     mixture = GaussianMixture(n_components, random_state=seed).fit(codes.double().numpy())
     return CodeDistribution(*map(torch.from_numpy, (mixture.weights_, mixture.means_, mixture.covariances_)))

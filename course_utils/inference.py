@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeAlias, cast
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 import numpy as np
-import scipy.sparse as sp
 import torch
 from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    import scipy.sparse as sp
 
 BATCH_SIZE = 1_000  # bounds the memory; larger is no faster
 
 Apply: TypeAlias = Callable[[Tensor], Tensor]
-Rows: TypeAlias = Tensor | np.ndarray | sp.csr_array | sp.csr_matrix
+Rows: TypeAlias = "Tensor | np.ndarray | sp.csr_array | sp.csr_matrix"
 
 
 def encode_all(model: nn.Module, x: Rows) -> Tensor:

@@ -36,16 +36,17 @@ def checksum(arrays: Mapping[str, np.ndarray]) -> str:
 def code_fingerprint(*roots: object, stop: tuple[object, ...] = ()) -> str:
     """Compute a hash, 16 hexadecimal digits, of functions, classes or values, and of what they use of this package.
 
-    What cannot change a number does not count: comments, docstrings, layout, annotations, the wording of errors, and
-    the module that contains something. A constant counts by its value. Names are followed, not values that arise
-    while code runs: a method counts with its class, where the class is named.
+    What cannot change a number does not count: comments, docstrings, layout, annotations, the wording of errors, the
+    place of imports, and the module that contains something. A constant counts by its value. Names are followed, not
+    values that arise while code runs: a method counts with its class, where the class is named.
 
     Parameters
     ----------
     roots
         Functions, classes or values.
     stop
-        Objects that are left out, and modules, of which all is; of a decorator in it, the arguments are left out, too.
+        Objects that are left out, and modules whose functions and classes are; of a decorator in it, the arguments are
+        left out, too.
 
     Returns
     -------
@@ -280,8 +281,8 @@ def _text(node: object) -> str:
         shown = ((name, value) for name, value in ast.iter_fields(node)
                  if value not in (None, []) and name not in ("ctx", "kind", "type_comment"))  # fmt: skip
         return f"{type(node).__name__}({','.join(f'{name}={_text(value)}' for name, value in shown)})"
-    if isinstance(node, list):
-        return f"[{','.join(map(_text, node))}]"
+    if isinstance(node, list):  # where a name is imported does not count, as at the top of a module
+        return f"[{','.join(_text(one) for one in node if not isinstance(one, (ast.Import, ast.ImportFrom)))}]"
     return repr(node)
 
 

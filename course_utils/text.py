@@ -11,7 +11,6 @@ from typing import Literal
 
 import numpy as np
 import scipy.sparse as sp
-from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer
 
 from course_utils.checks import whole_number
 from course_utils.data.documents import WORD
@@ -106,6 +105,8 @@ class BagOfWords:
         TextError
             There are no texts or no words in them, or something is not a string.
         """
+        from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer  # here: long to import
+
         texts = _check_texts(texts)
         vectorizer = CountVectorizer(
             token_pattern=rf"(?u){WORD}", stop_words=self.stop_words, max_features=self.n_words, dtype=np.float32

@@ -34,6 +34,23 @@ ORDER = [
     "widgets",
     "claims",
 ]
+# What takes longer to import than all of this package, and who may do so at once: the others import it where they need
+# it, so that a learner, a kernel or a test does not wait for what it does not use.
+SLOW_TO_IMPORT = {
+    "IPython",
+    "distributed",
+    "faiss",
+    "matplotlib",
+    "pandas",
+    "scipy",
+    "skimage",
+    "sklearn",
+    "torchvision",
+}
+MAY_IMPORT = {
+    "text": {"scipy"}, "filters": {"scipy"}, "retrieval": {"scipy"}, "text_search": {"scipy", "sklearn"},
+    "plotting": {"matplotlib"}, "widgets": {"matplotlib", "scipy"}, "claims": {"scipy", "sklearn"},
+}  # fmt: skip
 FILES = {str(path.relative_to(PACKAGE)): path for path in sorted(PACKAGE.rglob("*.py"))}
 TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in FILES.items()}
 every_file = pytest.mark.parametrize("name", FILES)
@@ -65,6 +82,23 @@ def wrong_way_imports(tree: ast.AST, name: str) -> set[str]:
     return {imported for imported in imported_modules(tree, name) if imported not in left}
 
 
+def imported_at_once(tree: ast.AST) -> set[str]:
+    """The packages that are imported when a module is, and not in a function or for annotations alone."""
+    names: set[str] = set()
+    waiting: list[ast.AST] = [tree]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            names.add(str(node.module).split(".")[0])
+        elif isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
+            waiting += node.orelse
+        elif not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
+            waiting += ast.iter_child_nodes(node)
+    return names
+
+
 def environment_reads(tree: ast.AST) -> list[str]:
     """Where a file looks into the environment; that a command sets a variable, `os.environ["A"] = "1"`, is none."""
     names = {"environ", "environb", "getenv", "getenvb"}
@@ -90,6 +124,11 @@ def test_every_module_has_its_place_in_the_order_and_the_package_says_so():
 @every_file
 def test_a_module_imports_only_from_those_to_its_left(name):
     assert wrong_way_imports(TREES[name], name) == set()
+
+
+@every_file
+def test_what_takes_long_to_import_is_imported_where_it_is_needed(name):
+    assert imported_at_once(TREES[name]) & SLOW_TO_IMPORT <= MAY_IMPORT.get(module_of(name), set())
 
 
 @every_file
@@ -132,6 +171,25 @@ def parsed(source: str) -> ast.Module:
 def test_an_import_is_seen_in_every_form(source):
     assert wrong_way_imports(parsed(source), "data.py") == {"training"}
     assert wrong_way_imports(parsed(source), "plotting.py") == set()
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import scipy.sparse as sp",
+        "from scipy import sparse",
+        "class A:\n    import scipy",
+        "try:\n    import scipy\nexcept ImportError:\n    pass",
+        "if TYPE_CHECKING:\n    pass\nelse:\n    import scipy",
+    ],
+)
+def test_an_import_at_once_is_seen_in_every_form(source):
+    assert imported_at_once(parsed(source)) == {"scipy"}
+
+
+@pytest.mark.parametrize("source", ["def late():\n    import scipy", "if TYPE_CHECKING:\n    import scipy"])
+def test_an_import_in_a_function_or_for_annotations_is_none(source):
+    assert imported_at_once(parsed(source)) == set()
 
 
 def test_imports_within_a_folder_are_its_own_affair():

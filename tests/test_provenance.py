@@ -85,6 +85,7 @@ def module(monkeypatch, tmp_path):
         ("unused = 3", "unused = 4"),
         ("return helper(x) * self.rate", "return (\n            helper(x)\n            * self.rate\n        )"),
         ("SCALE = 2.0\n", "SCALE = 4.0 / 2\n"),
+        ("    net: Net", "    import math\n\n    net: Net"),
     ],
 )  # fmt: skip
 def test_what_cannot_change_a_number_does_not_count(module, old, new):
@@ -131,6 +132,17 @@ def test_what_is_stopped_at_is_left_out(module):
         changed.measure, stop=(changed.helper,)
     )
     assert code_fingerprint(plain.measure, stop=(plain.helper,)) != code_fingerprint(plain.measure)
+
+
+def test_all_of_a_module_is_left_out(module):
+    prints = []
+    for scale in (2, 3):
+        other = module(f"SCALE = {scale}\nclass Scaled:\n    by = {scale}\ndef scaled(x):\n    return {scale} * x")
+        uses = module(f"import {other.__name__} as other\nfrom {other.__name__} import Scaled\n"
+                      f"def measure(x):\n    return other.scaled(Scaled.by * x)")  # fmt: skip
+        prints.append([code_fingerprint(uses.measure), code_fingerprint(uses.measure, stop=(other,))])
+    assert prints[0][0] != prints[1][0]
+    assert prints[0][1] == prints[1][1]
 
 
 DECORATED = """

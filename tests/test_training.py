@@ -1100,7 +1100,8 @@ CHANGES = {
     ),
     "weights of the classes": (
         LABELS | {"of": labelled, "loss": nn.CrossEntropyLoss(weight=torch.tensor([1.0, 1, 1]))},
-        LABELS | {"of": labelled, "loss": nn.CrossEntropyLoss(weight=torch.tensor([1.0, 1, 9]))}, "the tensors of loss changed",
+        LABELS | {"of": labelled, "loss": nn.CrossEntropyLoss(weight=torch.tensor([1.0, 1, 9]))},
+        "the tensors of loss changed",
     ),
     "output": ({}, {"output": twice}, "output was None, now it is twice"),
     "KL weight": (

@@ -15,8 +15,6 @@ from importlib import metadata
 from pathlib import Path
 
 import numpy as np
-import scipy.sparse as sp
-from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer
 
 from course_utils.data.common import DataError, cached, note_on_data
 from course_utils.data.documents import WORD, Document, split_documents
@@ -141,6 +139,9 @@ def _prose(text: str) -> str:
 
 def _without_near_duplicates(texts: Sequence[str], topics: Sequence[str]) -> list[int]:
     """Return the indices of the texts to keep: of near duplicates the first, and no topic below MIN_DOCUMENTS."""
+    import scipy.sparse as sp  # here: long to import, and the cache makes it needless
+    from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer
+
     # Dropping a text changes the weights of the words, and with them the cosines, so this is repeated until nothing is
     # dropped. Pairs with a much lower cosine in the beginning are not compared again.
     if not texts:

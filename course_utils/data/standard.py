@@ -6,10 +6,9 @@ import hashlib
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import scipy.sparse as sp
 import torch
 
 from course_utils.data.common import DataError
@@ -18,6 +17,9 @@ from course_utils.data.own_images import image_folder
 from course_utils.data.pixels import channels_first, images_from_bytes
 from course_utils.data.types import ImageData, TextData, VectorData
 from course_utils.settings import settings
+
+if TYPE_CHECKING:
+    import scipy.sparse as sp
 
 
 def _not_available(
@@ -175,6 +177,7 @@ def load_rcv1() -> VectorData:
 
 def _rcv1_part(part: str, n_at_most: int | None = None) -> tuple[sp.csr_array, np.ndarray]:
     """Return vectors and labels of the (first) stories with exactly one main topic."""
+    import scipy.sparse as sp  # here, as all that takes long to import and is rarely needed
     from sklearn.datasets import fetch_rcv1
 
     bunch = _fetch("rcv1", fetch_rcv1, subset=part)

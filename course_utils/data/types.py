@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import scipy.sparse as sp
 import torch
 from torch import Tensor
 
 from course_utils.data.common import DataError
 from course_utils.data.pixels import check_images
 from course_utils.data.sampling import draw_by_class
+
+if TYPE_CHECKING:
+    import scipy.sparse as sp
 
 VALIDATION_SHARE = 0.1
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from scipy.linalg import subspace_angles
 from torch import Tensor
 
 from course_utils.metrics.checks import check_classes
@@ -150,6 +149,8 @@ def principal_angles_deg(a: Tensor | np.ndarray, b: Tensor | np.ndarray) -> np.n
     ----------
     Björck & Golub, Mathematics of Computation 27 (1973), by scipy.
     """
+    from scipy.linalg import subspace_angles  # here: long to import
+
     a, b = (np.asarray(torch.as_tensor(m).detach().cpu(), dtype=np.float64) for m in (a, b))
     if a.ndim != 2 or b.ndim != 2 or a.shape[0] != b.shape[0]:
         raise ValueError(f"Both must be (n_features, k) with the same n_features, not {a.shape} and {b.shape}.")

@@ -6,7 +6,6 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import bootstrap
 from torch import Tensor
 
 from course_utils.checks import whole_number
@@ -132,6 +131,8 @@ def paired_difference(a: Precision, b: Precision, *, seed: int = 0) -> Estimate:
 
 def _bootstrap(counts: np.ndarray, k: int, seed: int) -> Estimate:
     """Mean of counts / k, with its interval. The mean is rounded once: the same in any order and on any machine."""
+    from scipy.stats import bootstrap  # here: long to import
+
     mean = math.fsum(counts) / (len(counts) * k)
     if np.ptp(counts) == 0:  # also a single query: resampling gives the same again
         return Estimate(mean, mean, mean)
