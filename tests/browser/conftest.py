@@ -6,6 +6,7 @@ for its sliders, its text and its picture. `lab` and all that it started end wit
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import os
@@ -61,6 +62,10 @@ OUTPUTS = f"""() => {CELLS}.map(cell => ({{
     count: cell.executionCount,
     outputs: cell.outputs.toJSON(),
 }}))"""
+WIDGETS = f"""() => {CELLS}.flatMap(cell => cell.outputs.toJSON()
+    .filter(output => output.data?.['application/vnd.jupyter.widget-view+json'])
+    .map(output => [[output.data['text/plain']].flat().join(''),
+                    [...jupyterapp.shell.currentWidget.model.cells].indexOf(cell)]))"""
 # The picture counts as new when it is decoded, not when its address has changed. With `text`, a new text is enough.
 WAIT_FOR_A_NEW_PICTURE = """(picture, {event, limit, text}) => {
     const texts = picture.closest('.jp-OutputArea-output').querySelectorAll('.widget-html-content');
@@ -86,7 +91,13 @@ COLUMNS = """cells => cells.map(cell => {
     const lines = [...cell.querySelectorAll('div')].map(line => line.innerText.trim());
     return [cell.querySelector('b').innerText, cell.querySelector('small')?.innerText ?? '', lines];
 })"""
-FETCH = """async picture => [...new Uint8Array(await (await fetch(picture.src)).arrayBuffer())]"""
+# As text: Playwright looks at each item of a list, which takes a second for a picture.
+FETCH = """async picture => {
+    const blob = await (await fetch(picture.src)).blob();
+    const reader = new FileReader();
+    await new Promise(read => { reader.onload = read; reader.readAsDataURL(blob); });
+    return reader.result.split(',')[1];
+}"""
 
 
 class OpenNotebook:
@@ -153,12 +164,7 @@ class OpenNotebook:
         return [name for name, _ in self._widgets()]
 
     def _widgets(self) -> list[tuple[str, int]]:
-        return [
-            (output["data"]["text/plain"].partition(":")[0], cell["index"])
-            for cell in self.code_cells()
-            for output in cell["outputs"]
-            if "application/vnd.jupyter.widget-view+json" in output.get("data", {})
-        ]
+        return [(text.partition(":")[0], index) for text, index in self.page.evaluate(WIDGETS)]
 
     def widget(self, class_name: str) -> WidgetView:
         """The first widget of that class."""
@@ -267,7 +273,7 @@ class WidgetView:
 
     def picture(self) -> Picture:
         """The picture that the browser shows, its bytes fetched from the page."""
-        return Picture(bytes(self.image.evaluate(FETCH)))
+        return Picture.shown_by(self.image)
 
     def shown_size(self) -> tuple[float, float]:
         """Width and height of the picture on the screen."""
@@ -524,7 +530,7 @@ class Plane:
 
     def picture(self) -> np.ndarray:
         """What the plane itself shows, without its axes and the cross, `(h, w, 3)` in [0, 1]."""
-        rgb = Picture(bytes(self.box.locator("img").evaluate(FETCH))).rgb
+        rgb = Picture.shown_by(self.box.locator("img")).rgb
         area, whole = self._area.bounding_box(), self.box.bounding_box()
         left, top = round(area["x"] - whole["x"]), round(area["y"] - whole["y"])
         return rgb[top : top + round(area["height"]), left : left + round(area["width"])] / 255
@@ -548,6 +554,11 @@ class Picture:
             elif not any(_lies_in((rows, columns), panel) for panel in self.panels):  # the hole of a large 0 does
                 self.panels.append((rows, columns))
         self.panels.sort(key=lambda box: box[1].start)
+
+    @classmethod
+    def shown_by(cls, image: Locator) -> Picture:
+        """What an image on the page shows."""
+        return cls(base64.b64decode(image.evaluate(FETCH)))
 
     def pixels(self, panel: int, shape: tuple[int, int] = (28, 28)) -> np.ndarray:
         """The image that a panel shows, `(h, w, 3)` in [0, 1]: the colour at the middle of each of its pixels."""

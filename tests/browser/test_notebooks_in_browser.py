@@ -25,7 +25,7 @@ from course_utils.plotting import COLOURS, METHOD_COLOURS, class_colours
 from course_utils.text import BagOfWords
 from course_utils.widgets.restoring import RESIDUAL_COLOURS
 
-from .conftest import FETCH, Picture, WidgetView
+from .conftest import Picture, WidgetView
 
 pytestmark = pytest.mark.browser
 
@@ -600,8 +600,7 @@ class TestImageSearch(EveryNotebook):
         assert statistics.median(times) <= MEDIAN_MS
 
     def test_the_chooser_shows_the_first_test_images(self, explorer, digits):
-        source = explorer.chooser.box.locator("img").evaluate(FETCH)
-        grid = Picture(bytes(source)).rgb[..., 0] / 255
+        grid = Picture.shown_by(explorer.chooser.box.locator("img")).rgb[..., 0] / 255
         expected = digits.test_images[:30, 0].view(2, 15, 28, 28).transpose(1, 2).reshape(56, 420)
         np.testing.assert_allclose(grid, expected, atol=TWO_GREYS)
 
@@ -1115,7 +1114,8 @@ class TestDenoising(EveryNotebook):
         level, text = self.LEVELS[kind][place], explorer.readout()
         assert explorer.slider("level").value == level
         assert re.match(rf"{what}, {kind} noise, [a-z ]+ {float(level):g}: noisy ", text)
-        clean, *spoilt = (explorer.picture().grey(panel) for panel in range(4))
+        picture = explorer.picture()
+        clean, *spoilt = (picture.grey(panel) for panel in range(4))
         np.testing.assert_allclose(clean, image, atol=TWO_GREYS)
         *said, gain = (float(number) for number in re.findall(r"(\d+\.\d+) dB", text))
         # Greys are rounded down, which counts where there is little noise.
@@ -1180,7 +1180,8 @@ class TestDenoising(EveryNotebook):
         assert explorer.slider("level").value == "0.0"
         assert "noisy exact, " in explorer.readout()
         assert "There is no noise" in explorer.readout()
-        np.testing.assert_array_equal(explorer.picture().grey(1), explorer.picture().grey(0))
+        picture = explorer.picture()
+        np.testing.assert_array_equal(picture.grey(1), picture.grey(0))
         explorer.screenshot("DenoisingExplorer_no_noise")
 
     def test_another_net_changes_its_own_picture_and_the_text(self, explorer, digits, trained):
