@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -21,7 +21,7 @@ from course_utils.data import TextData
 from course_utils.inference import encode_all
 from course_utils.metrics import Precision, nats_per_word, word_frequencies
 from course_utils.models import TextAutoencoder
-from course_utils.retrieval import CodeSearch, Metric, search_precision
+from course_utils.retrieval import CodeSearch, Metric, search_precisions
 from course_utils.text import BagOfWords, Weighting, first_sentence
 from course_utils.training import Trainer
 
@@ -67,9 +67,15 @@ class Documents:
 
     def precision(self, search: CodeSearch, k: int, queries: csr_array | None = None) -> Precision:
         """Measure precision at k, in topics, of the test documents as queries, or of others in their place."""
+        return self.precisions(search, (k,), queries)[k]
+
+    def precisions(
+        self, search: CodeSearch, ks: Sequence[int], queries: csr_array | None = None
+    ) -> dict[int, Precision]:
+        """Measure it at several k, from one search."""
         labels, query_labels = self.corpus.train_labels, self.corpus.test_labels
         queries = self.queries if queries is None else queries
-        return search_precision(search, queries, labels=labels, query_labels=query_labels, k=k)
+        return search_precisions(search, queries, labels=labels, query_labels=query_labels, ks=ks)
 
 
 def by_words(docs: Documents, weighting: Weighting, *, metric: Metric = "cosine") -> CodeSearch:

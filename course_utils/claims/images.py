@@ -16,7 +16,7 @@ from course_utils.data import DataError, ImageData
 from course_utils.inference import encode_all, reconstruct
 from course_utils.metrics import sse_per_image
 from course_utils.models import BinaryAutoencoder, ConvAutoencoder, DeepAutoencoder
-from course_utils.retrieval import CodeSearch, search_precision
+from course_utils.retrieval import CodeSearch, search_precisions
 from course_utils.settings import Settings
 from course_utils.training import Trainer
 
@@ -78,11 +78,11 @@ def queries(data: ImageData, *, shifted: bool) -> Tensor:
 def precisions(data: ImageData, seed: int, kind: str) -> dict[tuple[str, int], float]:
     """Measure precision at 1, 10 and 100 with "clean" and with "shifted" queries."""
     search = search_by(kind, data, None if kind in LINEAR else trained_model(data, seed, kind))
-    measure = partial(search_precision, search, labels=data.train_labels, query_labels=data.test_labels)
+    measure = partial(search_precisions, search, labels=data.train_labels, query_labels=data.test_labels)
     return {
-        (query, k): measure(queries(data, shifted=query == "shifted"), k=k).value
+        (query, k): precision.value
         for query in ("clean", "shifted")
-        for k in N_RETRIEVED
+        for k, precision in measure(queries(data, shifted=query == "shifted"), ks=N_RETRIEVED).items()
     }
 
 

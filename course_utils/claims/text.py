@@ -126,7 +126,7 @@ def code10_against_lsa10(docs: Documents, seed: int) -> Measurement:
     codes = {"code-2": code(docs, seed, 2), "code-10": code(docs, seed, 10)}
     series: dict[str, Sequence[float]] = {"retrieved": N_RETRIEVED}
     for name, search in (linear(docs) | codes).items():
-        series[name] = [docs.precision(search, k).value for k in N_RETRIEVED]
+        series[name] = [precision.value for precision in docs.precisions(search, N_RETRIEVED).values()]
     return Measurement(by_code_at(100, docs, seed, 10), by_lsa_at(100, docs, 10), series=series)
 
 

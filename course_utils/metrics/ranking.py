@@ -112,7 +112,8 @@ def hits_at_k(found_labels: Tensor, query_labels: Tensor, *, k: int, scores: Ten
     is_right = (found_labels == query_labels[:, None]).cpu().double()
     if scores is None:
         return is_right[:, :k].sum(dim=1)
-    ties = scores.cpu() == scores.cpu()[:, k - 1 : k]
+    scores = scores.cpu()
+    ties = scores == scores[:, k - 1 : k]
     before = (ties.cumsum(dim=1) == 0).double()  # what is nearer than all of them stands before the first
     n_left = k - before.sum(dim=1)
     return (is_right * before).sum(dim=1) + n_left * (is_right * ties).sum(dim=1) / ties.sum(dim=1)

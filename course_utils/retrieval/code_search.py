@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,8 @@ from torch import Tensor
 
 from course_utils.metrics import Precision, hits_at_k, precision_of
 from course_utils.retrieval.index import Backend, Metric, Neighbours, SearchIndex, Vectors
+
+SPARE = 16  # neighbours that are looked for beyond the k-th, as many are as near where codes have few values
 
 
 class CodeSearch:
@@ -55,15 +57,24 @@ def search_precision(
     k, seed
         As for `metrics.precision_at_k`.
     """
-    hits = torch.empty(len(query_labels), dtype=torch.float64)
-    rows, n_found = torch.arange(len(query_labels)), k
+    return search_precisions(search, queries, labels=labels, query_labels=query_labels, ks=(k,), seed=seed)[k]
+
+
+def search_precisions(
+    search: CodeSearch, queries: Any, *, labels: Tensor, query_labels: Tensor, ks: Sequence[int], seed: int = 0
+) -> dict[int, Precision]:  # fmt: skip
+    """Compute the precision at several k, k → precision, from one search; the rest is as for `search_precision`."""
+    largest = max(ks)
+    hits = {k: torch.empty(len(query_labels), dtype=torch.float64) for k in ks}
+    rows, n_found = torch.arange(len(query_labels)), largest + SPARE
     while len(rows):  # those of which some that are as near as the k-th may not have been found yet
-        n_found = min(2 * n_found, len(search.index))
+        n_found = min(n_found, len(search.index))
         found = search.search(queries[rows.numpy()], n_found)
-        has_all = (found.scores[:, -1] != found.scores[:, k - 1]) | (n_found == len(search.index))
+        has_all = (found.scores[:, -1] != found.scores[:, largest - 1]) | (n_found == len(search.index))
         those = rows[has_all]
         if len(those):
             found_labels, scores = labels[found.indices[has_all]], found.scores[has_all]
-            hits[those] = hits_at_k(found_labels, query_labels[those], k=k, scores=scores)
-        rows = rows[~has_all]
-    return precision_of(hits, k=k, seed=seed)
+            for k, of_k in hits.items():
+                of_k[those] = hits_at_k(found_labels, query_labels[those], k=k, scores=scores)
+        rows, n_found = rows[~has_all], 2 * n_found
+    return {k: precision_of(of_k, k=k, seed=seed) for k, of_k in hits.items()}

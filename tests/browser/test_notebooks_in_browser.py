@@ -1125,7 +1125,9 @@ class TestDenoising(EveryNotebook):
         assert ("Neither is better" in text) == (said[0] >= max(said[1:]))
         return said
 
-    def test_more_noise_is_fewer_decibels_and_the_net_is_the_better_where_it_was_trained(self, explorer, digits):
+    def test_more_noise_is_fewer_decibels_and_the_net_is_the_better_where_it_was_trained(
+        self, explorer, digits, trained
+    ):
         x, said = digits.test_images[0, 0].double().numpy(), []
         explorer.slider("level").to_start()
         for place in range(6):
@@ -1136,7 +1138,8 @@ class TestDenoising(EveryNotebook):
         noisy, net, by_filter = np.transpose(said)
         assert (np.diff(noisy) < -1).all()
         assert (np.diff(by_filter) < 0).all()
-        assert net[3] > by_filter[3] > noisy[3] + 3  # what it was trained on
+        assert by_filter[3] > noisy[3] + 3
+        assert net[3] > by_filter[3] or not trained  # what it was trained on
         assert by_filter[0] > noisy[0] > net[0]  # the net redraws the digit, whatever there is to see
 
     def test_text_and_pictures_follow_the_digit_and_the_noise(self, explorer, digits, trained):
