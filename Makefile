@@ -22,14 +22,15 @@ export OMP_WAIT_POLICY ?= PASSIVE
 # Set for the runs that are compared or stored; a learner's own JupyterLab keeps its progress bars.
 STEADY := COURSE_PROFILE=quick COURSE_SEED=0 COURSE_DEVICE=cpu COURSE_QUIET=1 PYTHONHASHSEED=0
 
-# What is compared, stored or measured begins without a cache: no file of an earlier version can be used.
-EMPTY_CACHE := $(PY) -m tools.empty_cache
+# What is compared, stored or measured begins without a cache: no file of an earlier version can be used. `make test`
+# makes one for all of its parts.
+EMPTY_CACHE := $(if $(COURSE_TEST_CACHE),,$(PY) -m tools.empty_cache)
 
 # In a container one often is root, and Jupyter then refuses to start without this.
 ROOT_OK := $(if $(filter 0,$(shell id -u)),--allow-root)
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test check lint unit coverage browser-short browser slow notebooks install install-dev run figures claims confirm fresh bench release grade lock links clean
+.PHONY: help lab test check lint unit unit-and-notebooks coverage browser-short browser slow notebooks install install-dev run figures claims confirm fresh bench release grade lock links clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,12 +38,18 @@ help: ## this list
 lab: $(INSTALLED) ## install if need be, and open JupyterLab on the first notebook (ARGS="--no-browser --port 9999")
 	$(PY) -m jupyterlab --ServerApp.root_dir=. notebooks/01_pca.ipynb $(ROOT_OK) $(ARGS)
 
-# The browser tests wait more than they compute, so the unit tests run beside them.
+# The browser tests wait more than they compute, so the others run beside them.
 test: $(INSTALLED_DEV) ## everything: ruff, mypy, stored outputs fresh, unit and browser tests, every notebook by nbval
-	@status=0; times=; for parts in lint fresh "unit browser-short" notebooks coverage; do \
+	@status=0; times=; export COURSE_TEST_CACHE=$$(mktemp -d); export COURSE_CACHE=$$COURSE_TEST_CACHE; \
+	  for parts in "lint fresh" "unit-and-notebooks browser-short" coverage; do \
 	    start=$$(date +%s); $(MAKE) --no-print-directory -k -j2 --output-sync=target $$parts || status=1; \
-	    times="$$times, $$parts $$(($$(date +%s) - start)) s"; done; \
+	    times="$$times, $$parts $$(($$(date +%s) - start)) s"; done; rm -rf "$$COURSE_TEST_CACHE"; \
 	  [ $$status = 0 ] && echo "make test: all passed$$times" || echo "make test: FAILED, see above$$times"; exit $$status
+
+unit-and-notebooks: $(INSTALLED_DEV)
+	@status=0; for part in unit notebooks; do \
+	    start=$$(date +%s); $(MAKE) --no-print-directory $$part || status=1; \
+	    echo "$$part: $$(($$(date +%s) - start)) s"; done; exit $$status
 
 check: $(INSTALLED_DEV) ## the fast part of it: ruff, mypy, unit tests, stored outputs fresh
 	@$(MAKE) --no-print-directory lint fresh
@@ -75,7 +82,7 @@ slow: $(INSTALLED_DEV) ## the tests that train for long
 	OMP_NUM_THREADS=1 $(PY) -m pytest -m slow -n 2 $(ARGS)
 
 notebooks: $(INSTALLED_DEV)
-	$(STEADY) OMP_NUM_THREADS=1 $(EMPTY_CACHE) $(PY) -m pytest -p no:cacheprovider -p tools.compare_known --nbval-lax \
+	$(STEADY) OMP_NUM_THREADS=1 nice $(EMPTY_CACHE) $(PY) -m pytest -p no:cacheprovider -p tools.compare_known --nbval-lax \
 	  --nbval-cell-timeout=600 --durations=5 -n 2 --dist loadfile $(NOTEBOOKS)
 
 install: $(INSTALLED) ## make .venv and install the course

@@ -15,6 +15,9 @@ import torch
 from course_utils.data import ImageData, load_images
 
 
+SHARED_CACHE = os.environ.get("COURSE_TEST_CACHE")  # of `make test`: for all of its processes
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """An option of the browser tests (here, as pytest asks no other conftest before it reads the command line)."""
     parser.addoption("--trained", action="store_true", help="browser tests: let the notebooks train as for learners")
@@ -27,12 +30,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture(autouse=True, scope="session")
 def _course_variables(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """The variables of this session: quiet, and one cache for all tests, so that mnist-5k is parsed once."""
+    """The variables of this session: quiet, and one cache for all tests, so that data are parsed once."""
     with pytest.MonkeyPatch.context() as environment:
         for name in [name for name in os.environ if name.startswith("COURSE")]:
             environment.delenv(name)
         environment.setenv("COURSE_QUIET", "1")
-        environment.setenv("COURSE_CACHE", str(tmp_path_factory.mktemp("cache")))
+        environment.setenv("COURSE_CACHE", SHARED_CACHE or str(tmp_path_factory.mktemp("cache")))
         yield
 
 
