@@ -46,7 +46,7 @@ Search = Callable[[np.ndarray], np.ndarray]  # queries → indices (n_queries, K
 
 
 def draw_codes(kind: str, n: int) -> np.ndarray:
-    """n codes that lie as those of digits do: float32 `(n, 30)`, or booleans `(n, 64)`."""
+    """N codes that lie as those of digits do: float32 `(n, 30)`, or booleans `(n, 64)`."""
     net, sizes, n_gaussians = SETTINGS[kind]
     x = load_images("mnist-5k").train_images
     torch.manual_seed(0)

@@ -108,7 +108,7 @@ def feedback_page(course: Course, exporter: HTMLExporter, submission: Submission
 
 
 def _exporter(course: Course) -> HTMLExporter:
-    """nbconvert's exporter with nbgrader's template and its style sheet."""
+    """The exporter of nbconvert with nbgrader's template and its style sheet."""
     config = Config(course.config)
     config.HTMLExporter.update(SANITIZED | {"template_name": "feedback"})
     static = Path(handlers.static_path) / "node_modules" / "bootstrap" / "dist" / "css"

@@ -228,7 +228,7 @@ def submitted_notebook(gradebook: Gradebook, submission: Submission) -> Submitte
 
 
 def _remarks(course: Course, submission: Submission, executed: NotebookNode) -> None:
-    """ "No response." where an answer was never touched; an empty written answer gets 0 points."""
+    """Remark "No response." where an answer was never touched; an empty written answer gets 0 points."""
     with course.gradebook() as gradebook:
         for cell in filter(utils.is_solution, executed.cells):
             place = (cell.metadata.nbgrader.grade_id, submission.chapter, submission.chapter, submission.student)
@@ -241,7 +241,7 @@ def _remarks(course: Course, submission: Submission, executed: NotebookNode) -> 
 
 
 def _late_penalty(course: Course, submission: Submission, executed: NotebookNode) -> None:
-    """nbgrader's penalty for late work, as its configuration says (none by default)."""
+    """The penalty of nbgrader for late work, as its configuration says (none by default)."""
     late = AssignLatePenalties(parent=None, config=course.config)
     late.log = log
     late.preprocess(executed, course.resources(submission.chapter, submission.student))

@@ -18,7 +18,7 @@ HOME = "/home/student"  # the scratch folder, as the submission sees it
 
 
 class SandboxUnavailable(RuntimeError):
-    """This machine cannot run a submission in a sandbox; the message says why and what to install."""
+    """A submission cannot be run in a sandbox on this machine; the message says why and what to install."""
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,7 @@ class TiedLinear(nn.Module):
         return F.linear(z, self.weight.t(), self.bias)
 
     def extra_repr(self) -> str:
+        """Return the options that print(layer) shows."""
         n_out, n_in = self.weight.shape
         return f"in_features={n_out}, out_features={n_in}, weight shared"
 
@@ -117,6 +118,7 @@ class MaxPool(nn.Module):
         return pooled, Positions(indices, (x.shape[-2], x.shape[-1]), self.kernel_size)
 
     def extra_repr(self) -> str:
+        """Return the options that print(layer) shows."""
         return f"kernel_size={self.kernel_size}"
 
 
@@ -186,6 +188,7 @@ class Unpool(nn.Module):
         return repeated if size is None else crop_to(repeated, size, max_crop=k - 1)
 
     def extra_repr(self) -> str:
+        """Return the options that print(layer) shows."""
         return f"kernel_size={self.kernel_size}, mode={self.mode}"
 
 

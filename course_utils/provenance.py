@@ -159,7 +159,7 @@ def _has_source(thing: object) -> bool:
 
 
 def _is_foreign(thing: object) -> bool:
-    """Of another distribution, whose version is what counts. (Functions of this project's tests are not.)"""
+    """Of another distribution, whose version is what counts; functions of this project's tests are not."""
     module = sys.modules.get(getattr(thing, "__module__", None) or "")
     file = getattr(module, "__file__", None)
     if file is None or module is None or _is_ours(module):

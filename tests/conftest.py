@@ -14,7 +14,6 @@ import torch
 
 from course_utils.data import ImageData, load_images
 
-
 SHARED_CACHE = os.environ.get("COURSE_TEST_CACHE")  # of `make test`: for all of its processes
 
 

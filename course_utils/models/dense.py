@@ -100,9 +100,11 @@ class LinearAutoencoder(DenseAutoencoder):
             self.decoder.bias.requires_grad_(False)
 
     def encode(self, x: Tensor) -> Tensor:
+        """Encode images, minus their mean: `(n, …)` → `(n, n_codes)`."""
         return self.encoder(self._flat(x) - self.mean)
 
     def decode(self, z: Tensor) -> Tensor:
+        """Decode codes, plus the mean: `(n, n_codes)` → `(n, …)`."""
         return super().decode(z) + self.mean
 
 
@@ -176,10 +178,12 @@ class BinaryAutoencoder(DeepAutoencoder):
         self.noise = noise
 
     def encode(self, x: Tensor) -> Tensor:
+        """Encode images as probabilities of bits `(n, n_bits)`; in training with noise before the sigmoid."""
         a = super().encode(x)
         return torch.sigmoid(a + self.noise * torch.randn_like(a) if self.training else a)
 
     def decode(self, z: Tensor) -> Tensor:
+        """Decode bits or their probabilities: `(n, n_bits)` → `(n, …)`."""
         return super().decode(z.to(next(self.parameters()).dtype))
 
     def bits(self, x: Tensor) -> Tensor:
@@ -251,6 +255,7 @@ class VariationalAutoencoder(DenseAutoencoder):
         return self.to_mean(h), self.to_log_variance(h)
 
     def encode(self, x: Tensor) -> Tensor:
+        """Encode images as the means of their codes' distributions: `(n, …)` → `(n, n_codes)`."""
         return self.encode_distribution(x)[0]
 
     def forward_sampled(self, x: Tensor) -> VariationalOutput:

@@ -104,6 +104,7 @@ class CodeSliders(LiveFigure):
                 slider.index = min(max(round(2 * self.N_STEPS * share), 0), 2 * self.N_STEPS)
 
     def prepare(self, control: ipywidgets.Widget | None) -> None:
+        """Take a moved slider's number into the code."""
         if control is not None and control in self.sliders:
             self._z[self.shown[self.sliders.index(control)]] = control.value
             self._what = self._what if self._what.endswith("moved") else f"{self._what}, moved"
@@ -111,6 +112,7 @@ class CodeSliders(LiveFigure):
             self._take(None if control is self.reset else self.digit.value)
 
     def update(self) -> str:
+        """Draw the decoded digit and the code; return the line below."""
         x, z = self._images[[self.digit.value]], self._z[None]
         x_hat = decode_images(self._model, z, self._image_shape)
         for shown, image in zip(self._pictures, (x, x_hat), strict=True):

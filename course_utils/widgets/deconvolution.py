@@ -100,11 +100,13 @@ class DeconvolutionStepper(Stepper):
         return (self.N - 1) * self.stride.value + self.N
 
     def prepare(self, control: ipywidgets.Widget | None) -> None:
+        """Keep the step among the outputs that the stride leaves."""
         if control is self.stride:
             with self.held():  # with fewer outputs, a slider beyond the last goes back to it
                 self.t.max = self.play.max = self._n_out()
 
     def frame(self, step: int) -> Frame:
+        """Return the look of one output by both computations, and the line below."""
         x, kernel = ([field.value for field in fields] for fields in (self.x, self.kernel))
         left, right = self._sums(x, kernel)
         look = {**self._stamps(x, kernel), **self._slid(x, kernel, step)}

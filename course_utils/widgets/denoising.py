@@ -118,6 +118,7 @@ class DenoisingExplorer(LiveFigure):
         return figure
 
     def prepare(self, control: ipywidgets.Widget | None) -> None:
+        """Take what is drawn, or the chosen digit in its place, and the levels of a newly chosen noise."""
         if isinstance(control, DrawingPad):
             self._is_drawn = bool(control.image.any())  # a cleared pad: back to the chosen digit
         elif control is self.digit:
@@ -133,6 +134,7 @@ class DenoisingExplorer(LiveFigure):
             self.level.index = place
 
     def update(self) -> str:
+        """Draw the image, spoilt and restored by net and filter; return their decibels."""
         kind, level, name = self.noise.value, self.level.value, self.model.value
         x = self.pad.image if self.pad is not None and self._is_drawn else self._images[[self.digit.value]]
         x_noisy = corrupted(x, NOISES[kind].make(level), seed=self.seed.value)

@@ -100,6 +100,7 @@ class LabelBudgetExplorer(LiveFigure):
         return ax.axvline(self._budgets[0], color="0.3", linestyle="--", linewidth=1)
 
     def update(self) -> str:
+        """Mark the chosen number of labels; return the points that each start gains."""
         i, reference = self._budgets.index(self.budget.value), self.reference.value
         means, halves = ([float(column[j][i]) for column in self._starts.values()] for j in (0, 1))
         widest = max(mean + half for mean, half in zip(means, halves, strict=True))

@@ -76,6 +76,7 @@ class Plane:
         return u, v
 
     def decoded(self, z: Tensor) -> Tensor:
+        """Decode codes `(n, 2)` to images `(n, c, h, w)`."""
         return decode_images(self.model, z, self.image_shape)
 
     def drift_percent(self, z: Tensor) -> Tensor:
@@ -100,14 +101,17 @@ class Plane:
 
     @cached_property
     def drift_map(self) -> np.ndarray:
+        """Compute how far a code moves when it is decoded and encoded again, in percent, `(N_SIDE, N_SIDE)`."""
         return self.drift_percent(self.cells(self.N_SIDE)).view(self.N_SIDE, self.N_SIDE).numpy()
 
     @cached_property
     def density_map(self) -> np.ndarray:
+        """Count the codes near each cell, `(N_SIDE, N_SIDE)`."""
         return self.n_near(self.cells(self.N_SIDE)).view(self.N_SIDE, self.N_SIDE).numpy()
 
     @cached_property
     def tiles(self) -> np.ndarray:
+        """Decode the middles of N_TILES² cells, and tile the images."""
         return tile(self.decoded(self.cells(self.N_TILES)), n_columns=self.N_TILES, pad=0)
 
 
@@ -188,6 +192,7 @@ class PlaneExplorer(LiveFigure):
             self.respond()
 
     def update(self) -> str:
+        """Draw the plane and what is decoded at the cross; return the line below."""
         plane = self._planes[self.model.value]
         self.pointer.png, _ = self._drawn_plane(self.model.value, self.overlay.value)
         z = plane.code_at(self._place)

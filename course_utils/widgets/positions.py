@@ -88,6 +88,7 @@ class PositionsExplorer(LiveFigure):
         return ax.text(0.5, 1 - y / size, text, transform=ax.transAxes, color=colour, weight=weight, **style)
 
     def update(self) -> str:
+        """Draw each digit decoded with its own positions and the other's; return the errors."""
         pair = {"A": self.a.value, "B": self.b.value}
         x_hat = self._decoded(**pair)
         for shown, image in zip(self._pictures, [*self._images[list(pair.values())], *x_hat], strict=True):

@@ -135,6 +135,7 @@ class PretrainingStepper(Stepper):
         ax.set_title("weights of the classifier, and where they start", **TITLE)
 
     def frame(self, step: int) -> Frame:
+        """Return the look of a step of the pre-training, and the line below."""
         if step == 0:
             return self._untouched()
         if step == self.step.max:

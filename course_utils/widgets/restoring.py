@@ -71,6 +71,7 @@ class PCAExplorer(LiveFigure):
         super().__init__(figure, (self.digit, self.k), (*self._pictures, self._line, self._point))
 
     def update(self) -> str:
+        """Draw the digit restored from k components; return its error and the mean."""
         i, k = self.digit.value, self.k.value
         shape = self._pictures[0].get_size()
         x, x_hat = self._x[i], self._mean + self._z[i, :k] @ self._components[:k]
@@ -137,6 +138,7 @@ class CodeSizeExplorer(LiveFigure):
         super().__init__(figure, (self.digit, self.size), (*self._pictures, *self._lines, *self._points))
 
     def update(self) -> str:
+        """Draw the digit restored from codes of the chosen size; return the errors."""
         i, k = self.digit.value, self.size.value
         shown = [self._images[i], *(by_size[k][i] for by_size in self._reconstructions.values())]
         for ax_image, image in zip(self._pictures, shown, strict=True):
@@ -190,6 +192,7 @@ class WalkExplorer(LiveFigure):
         super().__init__(figure, (self.start, self.end, self.t), (self._strip, self._pixel, self._code, self._marker))
 
     def update(self) -> str:
+        """Draw the way between two digits, and where t stands on it; return the line below."""
         a, b, t = self.start.value, self.end.value, self.t.value
         weights = torch.cat([torch.linspace(0, 1, self.N_STEPS + 1), torch.tensor([t])])[:, None]
         pixels = torch.lerp(self._images[a].flatten(), self._images[b].flatten(), weights).view(-1, *self._shape)

@@ -94,11 +94,13 @@ class TextSearchExplorer(LiveFigure):
         return marks
 
     def prepare(self, control: ipywidgets.Widget | None) -> None:
+        """Let a typed query and a chosen document take each other's place."""
         if self.query.value and control is self.query:
             with self.held():
                 self.document.value = -1  # what was touched last is what is asked
 
     def update(self) -> str:
+        """Search for the query, mark what was found on the maps; return the table of answers."""
         i = self.document.value
         truth: int | None = None  # a typed query has no topic
         if i >= 0:
@@ -220,10 +222,12 @@ class ImageSearchExplorer(LiveFigure):
             self.pad.on_input(lambda: self.respond(self.pad))
 
     def prepare(self, control: ipywidgets.Widget | None) -> None:
+        """Let a drawing and a chosen picture take each other's place."""
         if control is not None and control is self.pad:
             self.chooser.chosen = -1
 
     def update(self) -> str:
+        """Search for the image, frame what is wrong; return how many are right."""
         image, truth = self._query()
         self._asked.set_data(_as_rgb(image))
         texts = []

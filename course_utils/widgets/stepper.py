@@ -44,6 +44,7 @@ class Stepper(LiveFigure):
         raise NotImplementedError
 
     def update(self) -> str:
+        """Show the frame of the slider's step; return its line."""
         look, text = self.frame(self._slider.value)
         for artist in self._moving:
             artist.set_visible(artist in look)

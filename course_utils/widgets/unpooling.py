@@ -79,6 +79,7 @@ class UnpoolingStepper(Stepper):
         ax.text(x - 0.15, y + size, "places\nin a cell:", ha="right", va="center", fontsize=9, color="0.3")
 
     def frame(self, step: int) -> Frame:
+        """Return the look of one step of pooling or unpooling, and the line below."""
         x = torch.tensor([float(field.value) for field in self.fields]).view(1, 1, 4, 4)
         pooled, positions = MaxPool(2)(x)
         unpooled = Unpool(2, mode=self.way_up.value)(pooled, positions if self._by_positions else None)
