@@ -11,6 +11,8 @@ from course_utils.metrics import kl_nats_per_image, negative_elbo, psnr_db
 from course_utils.models import DeepAutoencoder, VariationalAutoencoder
 from course_utils.training import Trainer
 
+pytestmark = pytest.mark.long
+
 NOISE = gaussian(0.5)
 
 

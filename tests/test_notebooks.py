@@ -113,6 +113,7 @@ print(*map(code_of, CLAIMS.values()))
 """
 
 
+@pytest.mark.long
 def test_what_a_process_did_before_does_not_count(digits):
     """This one has loaded and computed much, as `make run` has when it notes the code; `make fresh` has not."""
     done = subprocess.run(
@@ -145,6 +146,7 @@ c.notes_on_data = lambda nb: ["python-docs: other versions."] if nb.metadata["di
 """
 
 
+@pytest.mark.long
 def test_tagged_cells_are_compared_only_where_the_data_are_the_known_ones(tmp_path):
     """In a process of its own: nbval, with the plugin that `make notebooks` gives it."""
     for name, differs in {"known": False, "other": True}.items():

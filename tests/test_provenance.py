@@ -202,6 +202,7 @@ def test_the_text_of_a_tree_does_not_depend_on_the_version_of_python():
     assert "ctx" not in text
 
 
+@pytest.mark.long
 def test_a_fingerprint_is_the_same_in_another_process_and_from_another_folder(tmp_path):
     code = "from course_utils import provenance, training; print(provenance.code_fingerprint(training.Trainer))"
     done = subprocess.run(

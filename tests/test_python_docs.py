@@ -29,6 +29,8 @@ from course_utils.data import (
 )
 from course_utils.data.docstrings import docstrings
 
+pytestmark = pytest.mark.long
+
 # -------------------------------------------------------------------------------------------------------- the documents
 
 

@@ -14,6 +14,8 @@ from course_utils.retrieval import CodeSearch
 from course_utils.text_search import Documents, best_lsa, by_code, by_lsa, by_words
 from course_utils.training import Trainer
 
+pytestmark = pytest.mark.long
+
 # ------------------------------------------------------------------------------------------------------------- texts
 
 

@@ -815,6 +815,7 @@ def one_kernel() -> Iterator[Kernel]:
         yield started
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("widget", "move", "move_again"),
     [

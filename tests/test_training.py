@@ -884,6 +884,7 @@ def really_kill_at(epoch: int, one: Trainer) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system has no SIGKILL")
 def test_a_process_that_is_killed_is_gone_on_from_by_another(tmp_path):
     process = multiprocessing.get_context("spawn").Process(

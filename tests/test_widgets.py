@@ -252,6 +252,7 @@ slider.value = 3
 """
 
 
+@pytest.mark.long
 def test_an_error_in_a_callback_is_kept_below_the_picture_until_the_next_move_without_one():
     with kernel() as started:
         (output,) = started.run(FAILING_WIDGET)

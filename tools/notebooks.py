@@ -26,6 +26,7 @@ from typing import Any
 
 import nbformat
 from jupyter_client import KernelClient
+from jupyter_core.utils import run_sync
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from nbformat import NotebookNode
@@ -225,6 +226,8 @@ class PatientClient(NotebookClient):
 
         client.shell_channel.get_msg = get_in_short_waits
         return client
+
+    start_new_kernel_client = run_sync(async_start_new_kernel_client)  # the base class made its own of its own
 
 
 class TimedClient(PatientClient):

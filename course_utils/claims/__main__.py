@@ -36,7 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"{row.id:26} {row.system:4} {row.sentence}")
         return 0
     if options.command == "stale":
-        return _report_stale()
+        return report_stale()
     try:
         cfg = settings()
     except SettingsError as error:
@@ -76,7 +76,7 @@ def _save(results: list[Result], path: Path) -> None:
         sys.exit(f"error: {error}")
 
 
-def _report_stale() -> int:
+def report_stale() -> int:
     """Print the stored rows that are older than their code or data. Exit status 1 where a quick one is."""
     found = stale(CLAIMS, load_results().values())
     for profile, cure in (("quick", "`make confirm` or `make claims`"), ("full", "`make claims PROFILE=full`")):

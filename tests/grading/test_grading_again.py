@@ -23,7 +23,7 @@ from course_grading.recording import read_result
 from course_grading.release import release
 from course_grading.rows import rows
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # of nbgrader's and SQLAlchemy's own
+pytestmark = [pytest.mark.long, pytest.mark.filterwarnings("ignore")]  # of nbgrader's and SQLAlchemy's own
 
 
 @pytest.fixture(scope="module")

@@ -35,7 +35,7 @@ from course_grading.outcomes import INFRASTRUCTURE, STATES
 from course_grading.report import report
 from course_grading.sandbox import Limits
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # of nbgrader's and SQLAlchemy's own
+pytestmark = [pytest.mark.long, pytest.mark.filterwarnings("ignore")]  # of nbgrader's and SQLAlchemy's own
 # short, for the sake of those who use them up
 LIMITS = Limits(cell_seconds=4, submission_seconds=60, interrupt_seconds=3, last_output_seconds=2)
 

@@ -22,7 +22,7 @@ from course_grading.course import Course, CourseError
 from course_grading.release import release
 from course_grading.report import report
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # of nbgrader's and SQLAlchemy's own
+pytestmark = [pytest.mark.long, pytest.mark.filterwarnings("ignore")]  # of nbgrader's and SQLAlchemy's own
 
 
 @pytest.mark.parametrize("app", ["autograde", "generate_feedback"])

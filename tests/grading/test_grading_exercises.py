@@ -15,7 +15,7 @@ from course_grading.batch import grade
 from course_grading.course import Course
 from course_grading.recording import Result
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # of nbgrader's and SQLAlchemy's own
+pytestmark = [pytest.mark.long, pytest.mark.filterwarnings("ignore")]  # of nbgrader's and SQLAlchemy's own
 
 
 @pytest.fixture(scope="module")

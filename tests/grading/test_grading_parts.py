@@ -24,6 +24,8 @@ from course_grading.sandbox import Limits
 from course_grading.sanitise import Rejected, read
 from course_grading.suspicion import suspicious
 
+pytestmark = pytest.mark.long
+
 # --------------------------------------------------------------------------------------------------- what is suspicious
 
 
