@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import importlib
 import json
+import re
 from dataclasses import replace
 
 import pytest
+from scipy.stats import ttest_1samp
 
 from course_utils import provenance, text
 from course_utils.claims import __main__ as cli
@@ -16,13 +18,12 @@ from course_utils.claims.measuring import (
     RESULTS_FILE,
     Result,
     code_of,
-    half_width_95,
-    judge,
     load_results,
     measure,
     save_results,
 )
-from course_utils.claims.rows import CLAIMS, Claim, Measurement
+from course_utils.claims.rows import CHAPTER, CLAIMS, COURSE, Claim, Measurement
+from course_utils.claims.verdicts import half_width, interval_of_mean, judge
 from course_utils.data import DataError, known_data
 from course_utils.settings import settings
 
@@ -49,7 +50,7 @@ def row(relation: str, *, values=None, **changes) -> Claim:
         ("<", [0.9], "holds"),  # one seed: its sign
         ("<", [1.0], "fails here"),  # equal is not below
         ("<", [1.0, 1.0], "fails here"),
-        ("≈", [1.04, 1.0], "holds"),
+        ("≈", [1.02, 1.01], "holds"),
         ("≈", [1.2, 1.2], "fails here"),
         ("<", [float("nan")], "not measurable"),
     ],
@@ -68,8 +69,43 @@ def test_differences_are_paired_by_seed():
 
 def test_the_interval_is_students():
     # three values with sd 1: t(0.975, 2) = 4.3027, divided by sqrt(3)
-    assert half_width_95([1.0, 2.0, 3.0]) == pytest.approx(4.3027 / 3**0.5, rel=1e-4)
-    assert half_width_95([2.0]) == 0
+    assert half_width([1.0, 2.0, 3.0]) == pytest.approx(4.3027 / 3**0.5, rel=1e-4)
+    assert half_width([2.0]) == 0
+
+
+def test_the_wider_of_two_intervals_decides():
+    over_queries = {"wide": [[-0.9, 0.1]] * 3, "narrow": [[-0.51, -0.49]] * 3, "below": [[-0.9, -0.1]] * 3}
+    values = [0.5, 0.5, 0.6]
+    verdicts = {name: judge(row("<"), values, [1.0] * 3, "quick", found)[0] for name, found in over_queries.items()}
+    assert verdicts == {"wide": "not measurable", "narrow": "holds", "below": "holds"}
+    assert "over the queries" in judge(row("<"), values, [1.0] * 3, "quick", over_queries["below"])[1]
+    assert "over the queries" not in judge(row("<"), values, [1.0] * 3, "quick", over_queries["narrow"])[1]
+    assert judge(row("<"), [0.9], [1.0], "quick", [[-0.3, 0.1]])[0] == "not measurable"  # one run, and no more its sign
+
+
+@pytest.mark.parametrize(
+    ("values", "verdict"),
+    [
+        ([0.96, 1.0, 1.04], "not measurable"),  # the mean is within ± 0.05, its 90 % interval, ± 0.067, is not
+        ([0.98, 1.0, 1.02], "holds"),
+        ([1.2, 1.21, 1.19], "fails here"),
+        ([0.9, 1.1, 1.2], "not measurable"),  # beyond by its mean, but it may be within
+    ],
+)
+def test_about_equal_is_shown_by_two_one_sided_tests(values, verdict):
+    about = row("≈", values=values, tolerance=0.05)
+    assert judge(about, values, [1.0] * len(values), "quick")[0] == verdict
+    lower, upper = (
+        ttest_1samp(values, 1.0 + bound, alternative=side).pvalue
+        for bound, side in ((-0.05, "greater"), (0.05, "less"))
+    )
+    assert (max(lower, upper) < 0.05) == (verdict == "holds")
+
+
+def test_the_interval_of_a_mean_is_scipys():
+    values = [1.0, 2.0, 4.0, 8.0]
+    expected = ttest_1samp(values, 0).confidence_interval(0.95)
+    assert interval_of_mean(values) == pytest.approx((expected.low, expected.high))
 
 
 def test_a_published_number_is_judged_only_on_its_own_data():
@@ -118,7 +154,7 @@ def test_stored_results_agree_with_what_the_ledger_says_is_reproduced():
 def test_stored_verdicts_are_what_today_s_rule_says_of_the_stored_values():
     for (id, profile), result in load_results().items():
         if result.values:
-            verdict, reason = judge(CLAIMS[id], result.values, result.references, profile)
+            verdict, reason = judge(CLAIMS[id], result.values, result.references, profile, result.intervals)
             assert (result.verdict, result.reason) == (verdict, reason), (id, profile)
 
 
@@ -302,6 +338,37 @@ def test_the_table_shows_sentence_number_and_verdict():
     assert "8.50 &lt; 14.2" in page
     assert "holds" in page
     assert repr(shown).startswith("deep-beats-pca: 8.50 < 14.2")
+
+
+def test_one_run_gets_no_mark_and_the_sign_that_its_numbers_have():
+    own = [
+        claims_table(claim("tied-lowers-test-error", value, reference=8.0))._repr_html_().split("<td")[3]
+        for value in (9.0, 7.0)
+    ]
+    assert ["9.00 &gt; 8.00" in own[0], "7.00 &lt; 8.00" in own[1]] == [True, True]
+    assert not [cell for cell in own if any(mark in cell for mark in "✓✗")]
+
+
+@pytest.mark.parametrize(
+    ("id", "shown", "hidden"),
+    [
+        ("deep-beats-pca", "★", "<small>("),
+        ("kl-collapse", "<small>(Bowman et al., CoNLL 2016)</small>", "★"),
+        ("tied-lowers-test-error", "<small>S4, <code>tied-lowers-test-error</code>", "★"),
+    ],
+)
+def test_the_table_tells_the_chapter_s_own_statements_from_those_of_others(id, shown, hidden):
+    statement = claims_table(stored=[id])._repr_html_().split("<td")[1]
+    assert shown in statement
+    assert hidden not in statement
+
+
+def test_who_says_a_row_stands_in_the_ledger():
+    said_by = {row.said_by for row in CLAIMS.values()}
+    assert {CHAPTER, COURSE} < said_by
+    for others in said_by - {CHAPTER, COURSE}:  # a paper has a year, the lecture is named
+        assert re.search(r"\b(19|20)\d\d\b|lecture", others), others
+    assert sum(row.said_by == CHAPTER for row in CLAIMS.values()) < len(CLAIMS) / 2
 
 
 def test_the_table_shows_a_row_that_is_only_stored_without_a_number_of_the_notebook():

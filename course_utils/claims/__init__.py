@@ -1,4 +1,4 @@
-"""The ledger: what the chapter says, and what was measured. `python -m course_utils.claims` is its command line.
+"""The ledger: what the chapter and others say, and what was measured. `python -m course_utils.claims` runs it.
 
 Each chapter has a module, in which a row of the ledger stands above the function that measures it.
 """

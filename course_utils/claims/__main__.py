@@ -112,7 +112,7 @@ def _confirm(cfg: Settings, path: Path) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m course_utils.claims", description="What the chapter says, measured."
+        prog="python -m course_utils.claims", description="What is said of auto-encoders, measured."
     )
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("list", help="the rows of the ledger")
@@ -148,14 +148,14 @@ def _line(result: Result) -> str:
 def markdown_table(path: Path) -> str:
     """Write every stored result as Markdown: the table that GitHub shows."""
     lines = [
-        "# What the chapter says, and what was measured",
+        "# What is said, and what was measured",
         "",
         "Written by `make claims`; value ± standard deviation over the seeds. SSE: squared error, summed over the",
         "pixels of an image, which are in [0, 1]; mean over test images. Precision at k: the share of the first k",
         "results that have the query's label, mean over the test documents or images as queries.",
         "",
-        "| system | the chapter says | measured as | profile, data | value | relation to reference | verdict |",
-        "|---|---|---|---|---|---|---|",
+        "| system | statement | said by | measured as | profile, data | value | relation to reference | verdict |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     stored = load_results(path)
     for row in CLAIMS.values():
@@ -166,7 +166,7 @@ def markdown_table(path: Path) -> str:
             value = "–" if result.value is None else f"{result.value:.2f}{spread}"
             reference = "–" if result.reference is None else f"{result.relation} {result.reference:.2f} ({row.source})"
             lines.append(
-                f"| {row.system} | {row.sentence} `{row.id}` | {row.quantity}, {row.unit} "
+                f"| {row.system} | {row.sentence} `{row.id}` | {row.said_by} | {row.quantity}, {row.unit} "
                 f"| {result.profile}, {result.data} | {value} | {html.escape(reference, quote=False)} "
                 f"| **{result.verdict}**: {html.escape(result.reason, quote=False)} |"
             )

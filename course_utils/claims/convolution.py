@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from course_utils.claims.rows import BOTH, SSE, Measurement, compared, row
+from course_utils.claims.rows import BOTH, CHAPTER, SSE, Measurement, compared, row
 from course_utils.claims.shared import NoData, by_size, deep_autoencoder, trained
 from course_utils.data import ImageData
 from course_utils.inference import reconstruct
@@ -168,6 +168,7 @@ def positions_without_code(digits: ImageData, seed: int) -> Measurement:
 
 @row("deconvolution-is-convolution", "S17",
      "Deconvolution is convolution: pad with zeros, and convolve with the kernel reversed.",
+     said_by=CHAPTER,
      quantity="largest difference to overlapping sums, and to torch's, in 200 random settings",
      unit="millionths", relation="<", reference=100.0, source="the rounding of float32",
      on=lambda cfg: NoData("random numbers"), reproduced=BOTH)  # fmt: skip
@@ -200,6 +201,7 @@ def deconvolution_against_convolution(nothing: NoData, seed: int) -> Measurement
 
 @row("deconvolution-is-the-transpose", "S17",
      "Deconvolution is the transpose of convolution: <conv(x), y> = <x, deconv(y)>.",
+     said_by="Dumoulin & Visin, arXiv:1603.07285 (2016), section 4",
      quantity="largest difference of the two, 100 random x and y",
      unit="10⁻¹² of |conv(x)|·|y|", relation="<", reference=1.0, source="the rounding of float64",
      on=lambda cfg: NoData("random numbers"), reproduced=BOTH)  # fmt: skip
@@ -254,6 +256,7 @@ def checkerboards(data: ImageData, seed: int) -> dict[str, list[float]]:
 
 @row("checkerboard-at-start", "S17",
      "A transposed convolution whose stride does not divide its kernel starts with a checkerboard.",
+     said_by="Odena et al., Distill (2016)",
      quantity="enlarged digits, untrained: transposed 3×3, against repeat and convolve",
      unit=CHECKERBOARD, relation=">", reproduced=BOTH)  # fmt: skip
 def checkerboard_at_start(digits: ImageData, seed: int) -> Measurement:
@@ -264,6 +267,7 @@ def checkerboard_at_start(digits: ImageData, seed: int) -> Measurement:
 
 @row("checkerboard-after-training", "S17",
      "The checkerboard stays after training.",
+     said_by="Odena et al., Distill (2016)",
      quantity="enlarged digits, trained: transposed 3×3, against the digits themselves",
      unit=CHECKERBOARD, relation=">")  # fmt: skip
 def checkerboard_after_training(digits: ImageData, seed: int) -> Measurement:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from course_utils.claims.rows import BOTH, HS06, SSE, Measurement, compared, row
+from course_utils.claims.rows import BOTH, CHAPTER, HS06, SSE, Measurement, compared, row
 from course_utils.claims.shared import NoData, by_size, deep_autoencoder, pca_test_sse, sse_after_training
 from course_utils.data import ImageData
 from course_utils.metrics import count_parameters
@@ -31,6 +31,7 @@ def sse_of(data: ImageData, seed: int, sizes: tuple[int, ...], *, epochs: int, *
 
 @row("deep-beats-pca", "S5",
      "At 30 numbers, the deep auto-encoder restores digits better than PCA.",
+     said_by=CHAPTER,
      quantity="test error of 784-1000-500-250-30, against PCA-30", unit=SSE, relation="<", reproduced=BOTH)  # fmt: skip
 def deep_against_pca(digits: ImageData, seed: int) -> Measurement:
     """Compare the deep net with PCA-30."""
@@ -39,6 +40,7 @@ def deep_against_pca(digits: ImageData, seed: int) -> Measurement:
 
 @row("deep30-mnist-sse", "S3",
      "784-1000-500-250-30 reaches the published error (by RBM pre-training and more).",
+     said_by=HS06,
      quantity="test error after 30 epochs of Adam",
      unit=SSE, relation="≈", reference=3.0, tolerance=0.1, source=HS06, only_on="full")  # fmt: skip
 def deep_against_published(digits: ImageData, seed: int) -> Measurement:
@@ -61,6 +63,7 @@ def deep_against_pca_all_sizes(digits: ImageData, seed: int) -> Measurement:
 
 @row("start-decides", "S3",
      "A deep auto-encoder needs good starting values.",
+     said_by="Hinton & Salakhutdinov, Science 313:504 (2006), p. 504",
      quantity="test error from torch's default start, against He's, after the same few epochs",
      unit=SSE, relation=">", reproduced=BOTH)  # fmt: skip
 def start_decides(digits: ImageData, seed: int) -> Measurement:
@@ -71,6 +74,7 @@ def start_decides(digits: ImageData, seed: int) -> Measurement:
 
 @row("tied-halves-weights", "S4",
      "Tied weights halve the number of parameters.",
+     said_by=CHAPTER,
      quantity="parameters of the tied net, of the free net's",
      unit="%", relation="≈", reference=50.0, tolerance=0.5, source="the biases are not shared",
      on=lambda cfg: NoData("none"), seeded=False, reproduced=BOTH)  # fmt: skip
@@ -82,6 +86,7 @@ def tied_parameters(nothing: NoData, seed: int) -> Measurement:
 
 @row("tied-narrows-gap", "S4",
      "Tied weights over-fit less.",
+     said_by=CHAPTER,
      quantity="test error − training error of the tied net, against the free net's",
      unit=SSE, relation="<", reproduced=BOTH)  # fmt: skip
 def tied_gap(digits: ImageData, seed: int) -> Measurement:

@@ -11,7 +11,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 
-from course_utils.claims.rows import BOTH, BOUND, Measurement, compared, row
+from course_utils.claims.rows import BOTH, BOUND, CHAPTER, Measurement, compared, row
 from course_utils.claims.shared import by_size, deep_autoencoder, trained
 from course_utils.corruption import Corruption, corrupted, gaussian, masking, one_of, salt_and_pepper
 from course_utils.data import ImageData
@@ -93,6 +93,7 @@ def gain_over_filters(digits: ImageData, seed: int) -> Measurement:
 
 @row("clean-target-matters", "S18",
      "The target is the clean image, not the noisy one.",
+     said_by=CHAPTER,
      quantity="PSNR, trained to restore the clean image, against the noisy one",
      unit=PSNR, relation=">", reproduced=BOTH)  # fmt: skip
 def clean_target(digits: ImageData, seed: int) -> Measurement:
@@ -131,6 +132,7 @@ def forgotten_clipping(digits: ImageData, seed: int) -> Measurement:
 
 @row("noisy-targets-will-do", "S18",
      "No clean image is needed: other noise on the target averages out, where its mean is 0.",
+     said_by="Lehtinen et al., ICML 2018",
      quantity="PSNR lost by targets with noise of their own, not clipped, against clean targets",
      unit=PSNR, relation="<", reference=1.0, source="this course's bound; Lehtinen et al., ICML 2018, for the idea",
      reproduced=BOTH)  # fmt: skip
@@ -196,6 +198,7 @@ def probes(data: ImageData, seed: int) -> dict[str, list[float]]:
 
 @row("denoising-code-is-robust", "S18",
      "De-noising makes the code robust: a digit is recognised from it in spite of noise.",
+     said_by=CHAPTER,
      quantity="linear classifier on a code of 30, noisy images: de-noising, against plain",
      unit="% right", relation=">", reproduced=("full",))  # fmt: skip
 def code_on_noisy(digits: ImageData, seed: int) -> Measurement:
@@ -206,6 +209,7 @@ def code_on_noisy(digits: ImageData, seed: int) -> Measurement:
 
 @row("denoising-code-is-better", "S18",
      "De-noising makes a better code, even for clean images.",
+     said_by="Vincent et al., ICML 2008",
      quantity="linear classifier on a code of 30, clean images: de-noising, against plain",
      unit="% right", relation=">")  # fmt: skip
 def code_on_clean(digits: ImageData, seed: int) -> Measurement:

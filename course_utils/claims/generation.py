@@ -8,8 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from course_utils.claims.rows import BOTH, SSE, Measurement, compared, row
+from course_utils.claims.rows import BOTH, CHAPTER, G20, LECTURE, SSE, Measurement, compared, row
 from course_utils.claims.shared import by_size, deep_autoencoder, trained
+from course_utils.claims.verdicts import interval_of_mean
 from course_utils.corruption import shifted
 from course_utils.critic import Critic, fit_critic
 from course_utils.data import ImageData
@@ -115,6 +116,7 @@ def against(digits: ImageData, seed: int, way: str, other: str) -> Measurement:
 
 @row("random-codes-give-digits", "S19",
      "Keep the decoder, feed it a random code, and an image comes out that looks like a digit.",
+     said_by=CHAPTER,
      quantity="code of 10 from N(0, 1), plain decoder",
      unit=ACCEPTED, relation=">", reference=50.0, source="this course's reading: more often than not")  # fmt: skip
 def random_codes(digits: ImageData, seed: int) -> Measurement:
@@ -134,6 +136,7 @@ def length_of_codes(digits: ImageData, seed: int) -> Measurement:
 
 @row("random-codes-drift", "S19",
      "Random codes lie in holes: the encoder does not find its way back to them.",
+     said_by=LECTURE,
      quantity="|encode(decode(z)) − z|: z from N(0, 1), against codes of unseen digits",
      unit="% of |z|", relation=">", reproduced=BOTH)  # fmt: skip
 def drift_of_random_codes(digits: ImageData, seed: int) -> Measurement:
@@ -146,6 +149,7 @@ def drift_of_random_codes(digits: ImageData, seed: int) -> Measurement:
 
 @row("fitted-gaussian-beats-normal", "S19",
      "Codes drawn from a Gaussian fitted to the codes give more digits than N(0, 1).",
+     said_by=G20,
      quantity="plain decoder: fitted Gaussian, against N(0, 1)",
      unit=ACCEPTED, relation=">", reproduced=BOTH)  # fmt: skip
 def gaussian_against_normal(digits: ImageData, seed: int) -> Measurement:
@@ -155,6 +159,7 @@ def gaussian_against_normal(digits: ImageData, seed: int) -> Measurement:
 
 @row("mixture-beats-gaussian", "S19",
      "The codes have clusters: a mixture of ten Gaussians gives more digits than one.",
+     said_by=G20,
      quantity="plain decoder: fitted mixture, against fitted Gaussian",
      unit=ACCEPTED, relation=">", reproduced=BOTH)  # fmt: skip
 def mixture_against_gaussian(digits: ImageData, seed: int) -> Measurement:
@@ -164,6 +169,7 @@ def mixture_against_gaussian(digits: ImageData, seed: int) -> Measurement:
 
 @row("penalty-beats-plain", "S19",
      "A penalty on the code's length closes the holes: random codes give digits.",
+     said_by=LECTURE,
      quantity="codes from N(0, 1): penalised, against plain", unit=ACCEPTED, relation=">", reproduced=BOTH)  # fmt: skip
 def penalised_against_plain(digits: ImageData, seed: int) -> Measurement:
     """Compare the penalised net with the plain one."""
@@ -211,11 +217,14 @@ def shifted_error(digits: ImageData, seed: int) -> Measurement:
     blanked = x.clone()
     blanked[:, :, digits.image_shape[1] // 2 :] = 0
     moved = shifted(x, torch.ones(len(x), dtype=torch.int64), torch.ones(len(x), dtype=torch.int64))
-    return Measurement(sse_per_image(moved, x).item(), sse_per_image(blanked, x).item())
+    of_each = [(changed - x).square().flatten(1).sum(dim=1) for changed in (moved, blanked)]
+    difference = interval_of_mean((of_each[0] - of_each[1]).tolist())
+    return Measurement(sse_per_image(moved, x).item(), sse_per_image(blanked, x).item(), interval=difference)
 
 
 @row("vae-beats-normal", "S20",
      "The variational auto-encoder can be sampled from N(0, 1), where the plain one cannot.",
+     said_by="Kingma & Welling, ICLR 2014",
      quantity="codes from N(0, 1): variational, against plain",
      unit=ACCEPTED, relation=">", reproduced=BOTH)  # fmt: skip
 def variational_against_plain(digits: ImageData, seed: int) -> Measurement:
@@ -269,6 +278,7 @@ def terms(data: ImageData, seed: int, kl_weight: float) -> dict[str, float]:
 
 @row("kl-collapse", "S20",
      "With too large a KL weight the code is not used at all (posterior collapse).",
+     said_by="Bowman et al., CoNLL 2016",
      quantity="KL weight 100: numbers of ten that tell 0.01 nats or more",
      unit="numbers", relation="≈", reference=0.0, tolerance=0.5, source="collapse: none", reproduced=BOTH)  # fmt: skip
 def collapse(digits: ImageData, seed: int) -> Measurement:
@@ -280,6 +290,7 @@ def collapse(digits: ImageData, seed: int) -> Measurement:
 
 @row("kl-weight-trade", "S20",
      "A larger KL weight restores worse.",
+     said_by="Higgins et al., ICLR 2017",
      quantity="reconstruction: KL weight 10, against 1",
      unit="nats per image", relation=">", reproduced=BOTH)  # fmt: skip
 def weight_trade(digits: ImageData, seed: int) -> Measurement:

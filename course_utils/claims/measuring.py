@@ -3,30 +3,28 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import statistics
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
-
-from scipy import stats
+from typing import Any
 
 from course_utils import checkpoint, provenance
 from course_utils.claims.rows import Claim, Measurement, Relation, row
+from course_utils.claims.verdicts import Verdict, judge
 from course_utils.data import DataError, loaded_data
 from course_utils.data.offline_images import load_mnist_5k
 from course_utils.data.python_docs import load_python_docs
 from course_utils.provenance import code_fingerprint
 from course_utils.settings import Profile, Settings, settings
 
-Verdict = Literal["holds", "fails here", "not measurable"]
 RESULTS_FILE = Path(__file__).parents[2] / "figures" / "claims.json"
 # No part of a claim's fingerprint: what reads the environment, what makes the data whose checksums are stored, the
-# decorator with the text of a row, and what compares a checkpoint with its set-up, or fingerprints and checksums.
-LEFT_OUT = (settings, load_python_docs, load_mnist_5k, row, checkpoint, provenance)
+# decorator with the text of a row, what holds the numbers of a seed, what compares a checkpoint with its set-up, and
+# fingerprints and checksums.
+LEFT_OUT = (settings, load_python_docs, load_mnist_5k, row, Measurement, checkpoint, provenance)
 
 
 @dataclass(frozen=True)
@@ -53,6 +51,8 @@ class Result:
         How long all seeds took.
     series
         Column of a figure → its values, a list a seed.
+    intervals
+        Of each seed the 95 % interval over the queries or test images, [low, high]; empty where these are no sample.
     made_with
         `code`, a fingerprint of what measures the row, and `data`, checksums of the offline data sets.
     """
@@ -73,6 +73,7 @@ class Result:
     references: list[float]
     seconds: float
     series: dict[str, list[list[float]]] = field(default_factory=dict)
+    intervals: list[list[float]] = field(default_factory=list)
     made_with: dict[str, Any] = field(default_factory=dict)
 
 
@@ -107,10 +108,11 @@ def measure(claim: Claim, cfg: Settings, *, n_seeds: int) -> Result:
     except DataError as error:
         seeds, runs, missing = [], [], str(error)
     values, references = [r.value for r in runs], [reference_of(claim, r) for r in runs]
+    intervals = [list(r.interval) for r in runs if r.interval is not None]
     verdict: Verdict = "not measurable"
     reason = missing
     if not missing:
-        verdict, reason = judge(claim, values, references, cfg.profile)
+        verdict, reason = judge(claim, values, references, cfg.profile, intervals)
     return Result(
         id=claim.id, unit=claim.unit, relation=claim.relation, source=claim.source, verdict=verdict, reason=reason,
         value=statistics.fmean(values) if runs else None,
@@ -119,56 +121,9 @@ def measure(claim: Claim, cfg: Settings, *, n_seeds: int) -> Result:
         data=runs[0].data if runs else "", profile=cfg.profile, seeds=seeds, values=values, references=references,
         seconds=round(time.perf_counter() - start, 1),
         series={name: [list(r.series[name]) for r in runs] for name in runs[0].series} if runs else {},
+        intervals=intervals,
         made_with=made_with(claim, runs[0].data) if runs else {},
     )  # fmt: skip
-
-
-def judge(claim: Claim, values: Sequence[float], references: Sequence[float], profile: Profile) -> tuple[Verdict, str]:
-    """Judge measured values.
-
-    < and >: the 95 % interval (Student's t) of value − reference, paired by seed, lies wholly on the claimed side
-    (holds), wholly on the other (fails here), or on both (not measurable: the seeds do not tell). One seed has no
-    interval: its sign decides. ≈: the mean is within the tolerance of the reference, or not.
-
-    Parameters
-    ----------
-    claim
-        The row.
-    values, references
-        A number a seed.
-    profile
-        The profile that they were measured in.
-
-    Returns
-    -------
-    tuple
-        The verdict, and its reason in words.
-    """
-    if claim.only_on not in (None, profile):
-        return "not measurable", f"the published number is for the {claim.only_on} profile's data"
-    differences = [v - r for v, r in zip(values, references, strict=True)]
-    mean = statistics.fmean(differences)
-    if not math.isfinite(mean):
-        return "not measurable", f"the measured value is {statistics.fmean(values)}"
-    if claim.relation == "≈":
-        about_equal: Verdict = "holds" if abs(mean) <= claim.tolerance else "fails here"
-        return about_equal, f"difference {mean:+.3g}, tolerance {claim.tolerance:g}"
-    half = half_width_95(differences)
-    side = -1 if claim.relation == "<" else 1
-    low, high = mean - half, mean + half
-    reason = f"difference {mean:+.3g}" + (f", 95 % interval {low:+.3g} to {high:+.3g}" if half else "")
-    if low * side > 0 and high * side > 0:
-        return "holds", reason
-    if low * side <= 0 and high * side <= 0:
-        return "fails here", reason
-    return "not measurable", reason + ": the seeds do not tell"
-
-
-def half_width_95(values: Sequence[float]) -> float:
-    """Compute half of the 95 % interval of the mean of a few values (Student's t); 0 for one value or equal ones."""
-    if len(values) < 2:
-        return 0.0
-    return float(stats.t.ppf(0.975, len(values) - 1) * statistics.stdev(values) / math.sqrt(len(values)))
 
 
 def reference_of(claim: Claim, run: Measurement) -> float:

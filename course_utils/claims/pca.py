@@ -9,7 +9,7 @@ from sklearn.decomposition import PCA
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from course_utils.claims.rows import BOTH, BOUND, HS06, SSE, Measurement, compared, row
+from course_utils.claims.rows import BH89, BOTH, BOUND, CHAPTER, HS06, SSE, Measurement, compared, row
 from course_utils.claims.shared import by_size, deep_autoencoder, pca_test_sse, sse_after_training, trained
 from course_utils.data import ImageData
 from course_utils.metrics import principal_angles_deg
@@ -19,6 +19,7 @@ from course_utils.training import Trainer
 
 @row("halves-train-together", "S1",
      "Neither half can be trained alone: encoder and decoder must be learnt together.",
+     said_by=CHAPTER,
      quantity="test error with a random, frozen encoder, against both trained",
      unit=SSE, relation=">", reproduced=BOTH)  # fmt: skip
 def halves_train_together(digits: ImageData, seed: int) -> Measurement:
@@ -36,6 +37,7 @@ def halves_train_together(digits: ImageData, seed: int) -> Measurement:
 
 @row("pca30-mnist-sse", "S2",
      "PCA to 30 numbers restores MNIST with the published error.",
+     said_by=HS06,
      quantity="test error of PCA-30, fitted on 60,000, centred, not clipped",
      unit=SSE, relation="≈", reference=13.87, tolerance=0.01, source=HS06, only_on="full", seeded=False,
      reproduced=("full",))  # fmt: skip
@@ -63,6 +65,7 @@ def principal_axes(data: ImageData) -> Tensor:
 
 @row("linear-ae-is-pca", "S2",
      "PCA is a linear auto-encoder: training finds the subspace of the leading components.",
+     said_by=BH89,
      quantity="largest principal angle between the two 10-D subspaces",
      unit="degrees", relation="<", reference=5.0, source="this course's bound; two random subspaces: 89°",
      reproduced=BOTH)  # fmt: skip
@@ -74,6 +77,7 @@ def linear_angle(digits: ImageData, seed: int) -> Measurement:
 
 @row("linear-ae-sse", "S2",
      "The linear auto-encoder's error is PCA's.",
+     said_by=BH89,
      quantity="test error above PCA-10's",
      unit="% of PCA-10's SSE", relation="<", reference=1.0, source=BOUND, reproduced=BOTH)  # fmt: skip
 def linear_sse(digits: ImageData, seed: int) -> Measurement:
@@ -84,6 +88,7 @@ def linear_sse(digits: ImageData, seed: int) -> Measurement:
 
 @row("linear-ae-not-axes", "S2",
      "The linear auto-encoder finds PCA's subspace, not its axes.",
+     said_by=BH89,
      quantity="angle between any of its axes and the nearest principal axis, the smallest of ten",
      unit="degrees", relation=">", reference=5.0, source=BOUND, reproduced=BOTH)  # fmt: skip
 def linear_axes(digits: ImageData, seed: int) -> Measurement:
@@ -95,6 +100,7 @@ def linear_axes(digits: ImageData, seed: int) -> Measurement:
 
 @row("centring-matters", "S2",
      "The mean must be subtracted first.",
+     said_by=CHAPTER,
      quantity="test error of the linear auto-encoder without centring, against with it",
      unit=SSE, relation=">", reproduced=BOTH)  # fmt: skip
 def centring(digits: ImageData, seed: int) -> Measurement:

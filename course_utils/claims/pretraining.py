@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from course_utils.claims.rows import BOTH, BOUND, ERROR, POINTS, Measurement, compared, row
+from course_utils.claims.rows import BOTH, BOUND, CHAPTER, ERROR, LECTURE, POINTS, V10, Measurement, compared, row
 from course_utils.corruption import masking
 from course_utils.data import ImageData, labelled_subset
 from course_utils.inference import predict_logits
@@ -173,6 +173,7 @@ def identity_percent(layer: LayerAutoencoder, x: Tensor) -> float:
 
 @row("wide-layer-copies", "S13",
      "A layer wider than its input can copy it; hiding half of the input makes it copy less.",
+     said_by=LECTURE,
      quantity="784-1000-784: dependence of a restored pixel on the same pixel, plain against de-noising",
      unit="% of the squared derivatives", relation=">", reproduced=BOTH)  # fmt: skip
 def copying(digits: ImageData, seed: int) -> Measurement:
@@ -183,6 +184,7 @@ def copying(digits: ImageData, seed: int) -> Measurement:
 
 @row("fine-tuning-beats-frozen", "S13",
      "After the pre-training, back-propagation tunes all layers (fine-tuning).",
+     said_by=CHAPTER,
      quantity="1,000 labels, de-noising stack: all layers tuned, against the head alone",
      unit=ERROR, relation="<", reproduced=("quick",))  # fmt: skip
 def frozen_against_fine_tuned(digits: ImageData, seed: int) -> Measurement:
@@ -192,6 +194,7 @@ def frozen_against_fine_tuned(digits: ImageData, seed: int) -> Measurement:
 
 @row("pretraining-rescues-sigmoids", "S14",
      "A deep net of sigmoids, small random weights and gradient descent needs pre-training.",
+     said_by="Hinton & Salakhutdinov, Science 313:504 (2006), p. 504",
      quantity="100 labels, 300 steps: test error from a random start − after plain pre-training",
      unit=POINTS, relation=">", reference=10.0, source=BOUND)  # fmt: skip
 def sigmoid_gain(digits: ImageData, seed: int) -> Measurement:
@@ -207,6 +210,7 @@ def sigmoid_gain(digits: ImageData, seed: int) -> Measurement:
 
 @row("plain-pretraining-helps-relus", "S14",
      "With few labels pre-training still helps today's net (ReLU, He, Adam): plain stages.",
+     said_by=CHAPTER,
      quantity="100 labels: plain pre-training, against a random start", unit=ERROR, relation="<")  # fmt: skip
 def plain_gain(digits: ImageData, seed: int) -> Measurement:
     """Compare plain pre-training with a random start."""
@@ -215,6 +219,7 @@ def plain_gain(digits: ImageData, seed: int) -> Measurement:
 
 @row("denoising-pretraining-helps-relus", "S14",
      "With few labels pre-training still helps today's net: de-noising stages.",
+     said_by=V10,
      quantity="100 labels: test error from a random start − after de-noising pre-training",
      unit=POINTS, relation=">", reference=2.0, source=BOUND)  # fmt: skip
 def denoising_gain(digits: ImageData, seed: int) -> Measurement:
@@ -226,6 +231,7 @@ def denoising_gain(digits: ImageData, seed: int) -> Measurement:
 
 @row("denoising-beats-plain-stages", "S14",
      "De-noising stages help more than plain ones.",
+     said_by=V10,
      quantity="100 labels: de-noising pre-training, against plain", unit=ERROR, relation="<")  # fmt: skip
 def denoising_against_plain(digits: ImageData, seed: int) -> Measurement:
     """Compare de-noising pre-training with plain."""
@@ -243,6 +249,7 @@ def denoising_against_equal_compute(digits: ImageData, seed: int) -> Measurement
 
 @row("not-needed-with-all-labels", "S14",
      "Today, with labels for all, pre-training is hardly needed.",
+     said_by=CHAPTER,
      quantity="all labels: test error from a random start − after de-noising pre-training",
      unit=POINTS, relation="≈", reference=0.0, tolerance=0.5, source="no difference", reproduced=BOTH)  # fmt: skip
 def gain_with_all_labels(digits: ImageData, seed: int) -> Measurement:
@@ -253,6 +260,7 @@ def gain_with_all_labels(digits: ImageData, seed: int) -> Measurement:
 
 @row("mnist-error-random-start", "S14",
      "784-1000-1000-500-10 needs no pre-training for a low error.",
+     said_by="Hinton & Salakhutdinov, Science 313:504 (2006), p. 507",
      quantity="test error with 60,000 labels, from a random start",
      unit=ERROR, relation="<", reference=1.4, source=BEST_OF_2006, only_on="full")  # fmt: skip
 def lowest_error_from_a_random_start(digits: ImageData, seed: int) -> Measurement:
@@ -262,6 +270,7 @@ def lowest_error_from_a_random_start(digits: ImageData, seed: int) -> Measuremen
 
 @row("mnist-error-pretrained", "S14",
      "784-1000-1000-500-10 has a low error after pre-training.",
+     said_by="Hinton & Salakhutdinov, Science 313:504 (2006), p. 507",
      quantity="test error with 60,000 labels, de-noising pre-training",
      unit=ERROR, relation="<", reference=1.4, source=BEST_OF_2006, only_on="full", reproduced=("full",))  # fmt: skip
 def lowest_error_after_pretraining(digits: ImageData, seed: int) -> Measurement:
@@ -276,6 +285,7 @@ def error_of_10_000(digits: ImageData, seed: int, start: str) -> Measurement:
 
 @row("basic-plain-stages", "S14",
      "With 10,000 training images, three plain stages have the published error.",
+     said_by=V10,
      quantity="test error with 10,000 training images, plain pre-training on the same",
      unit=ERROR, relation="<", reference=3.46, source="Vincent et al., JMLR 11 (2010), SAE-3 on “basic”",
      only_on="full", reproduced=("full",))  # fmt: skip
@@ -286,6 +296,7 @@ def plain_stages_of_10_000(digits: ImageData, seed: int) -> Measurement:
 
 @row("basic-denoising-stages", "S14",
      "With 10,000 training images, three de-noising stages have the published error.",
+     said_by=V10,
      quantity="test error with 10,000 training images, de-noising pre-training on the same",
      unit=ERROR, relation="<", reference=2.84, source="Vincent et al., JMLR 11 (2010), SDAE-3 on “basic”",
      only_on="full")  # fmt: skip

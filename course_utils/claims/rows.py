@@ -8,10 +8,17 @@ from functools import partial
 from typing import Any, Literal
 
 from course_utils.claims.shared import digits
+from course_utils.metrics import Precision, paired_difference
 from course_utils.settings import Profile, Settings
 
 Relation = Literal["<", ">", "≈"]
 SAME_RUN, BOUND = "measured in the same run", "this course's bound"
+# Who says it: the chapter itself, or where else it is said; unless a row names somebody, it is this course.
+CHAPTER, COURSE = "the chapter", "this course"
+LECTURE = "Lee's lecture; the chapter's notes leave it out"
+BH89 = "Baldi & Hornik, Neural Networks 2:53 (1989)"
+G20 = "Ghosh et al., ICLR 2020"
+V10 = "Vincent et al., JMLR 11:3371 (2010)"
 HS06 = "Hinton & Salakhutdinov, Science 313:504 (2006), Fig. 2B"
 SSE, ERROR, POINTS, P10, P100 = "SSE per image", "test error, %", "points", "precision at 10", "precision at 100"
 BOTH: tuple[Profile, ...] = ("quick", "full")
@@ -31,12 +38,16 @@ class Measurement:
         The name of the data set; the decorator `row` fills it in.
     series
         Columns of a figure, of equal length, e.g. `{"code size": […], "deep": […], "PCA": […]}`.
+    interval
+        95 % interval of value − reference over the queries or the test images, where these are a sample; None where no
+        such chance enters.
     """
 
     value: float
     reference: float | None = None
     data: str = ""
     series: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    interval: tuple[float, float] | None = None
 
 
 def compared(values: Iterable[float]) -> Measurement:
@@ -45,9 +56,15 @@ def compared(values: Iterable[float]) -> Measurement:
     return Measurement(value, reference)
 
 
+def compared_precisions(a: Precision, b: Precision) -> Measurement:
+    """Make a Measurement of two precisions on the same queries, with the interval of their difference over these."""
+    difference = paired_difference(a, b)
+    return Measurement(a.value, b.value, interval=(difference.low, difference.high))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Claim:
-    """A sentence of the chapter that can be wrong, as a row of the ledger.
+    """A sentence that can be wrong, as a row of the ledger.
 
     Parameters
     ----------
@@ -56,13 +73,15 @@ class Claim:
     system
         The part of the course that the sentence is about, "S1" to "S20".
     sentence
-        What the chapter says.
+        The statement.
     quantity
         What is measured, in words.
     unit
         The unit of that number.
     relation
         How the number stands to the reference, if the sentence is right.
+    said_by
+        CHAPTER, where its notes say so themselves; a paper, with its place; COURSE, where this course asks on.
     source
         Where the reference comes from.
     measure
@@ -86,6 +105,7 @@ class Claim:
     quantity: str
     unit: str
     relation: Relation
+    said_by: str = COURSE
     source: str = SAME_RUN
     measure: Callable[[Settings, int], Measurement]
     reference: float | None = None

@@ -7,12 +7,14 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from course_utils.claims.measuring import Result, half_width_95, judge, load_results
-from course_utils.claims.rows import CLAIMS, Claim
+from course_utils.claims.measuring import Result, load_results
+from course_utils.claims.rows import CHAPTER, CLAIMS, COURSE, Claim
+from course_utils.claims.verdicts import half_width, judge
 from course_utils.data import differing_data
 from course_utils.settings import settings
 
-HEAD = ("the chapter says", "measured as", "in this notebook", "quick, several seeds", "full, several seeds")
+HEAD = ("statement (★ the chapter's own)", "measured as", "in this notebook, one run", "quick, several seeds",
+        "full, several seeds")  # fmt: skip
 
 
 class ClaimBroken(AssertionError):
@@ -22,6 +24,8 @@ class ClaimBroken(AssertionError):
 @dataclass(frozen=True)
 class Finding:
     """A notebook's own number beside the ledger's row; shows itself as a table.
+
+    One run is no evidence, so the table gives it no mark: verdicts are the ledger's, over several seeds.
 
     Parameters
     ----------
@@ -80,7 +84,7 @@ class ClaimsTable:
 
     def _cells(self, row: Claim, own: str) -> list[str]:
         return [
-            f"{html.escape(row.sentence)} <small>({row.system}, <code>{row.id}</code>)</small>",
+            f"{html.escape(row.sentence)} {_who_says(row)}<br><small>{row.system}, <code>{row.id}</code></small>",
             f"{html.escape(row.quantity)}, {row.unit}",
             own,
             *(self._stored_cell(row, profile) for profile in ("quick", "full")),
@@ -176,7 +180,7 @@ class Series(dict[str, tuple[list[float], list[float]]]):
         self.data, self.n_seeds = result.data, len(result.seeds)
         for name, rows in result.series.items():
             columns = list(zip(*rows, strict=True))
-            self[name] = [statistics.fmean(c) for c in columns], [half_width_95(c) for c in columns]
+            self[name] = [statistics.fmean(c) for c in columns], [half_width(c) for c in columns]
 
 
 def series(id: str, profile: str) -> Series:
@@ -211,9 +215,17 @@ def _row(id: str) -> Claim:
     return CLAIMS[id]
 
 
+def _who_says(row: Claim) -> str:
+    if row.said_by == CHAPTER:
+        return "★"
+    return "" if row.said_by == COURSE else f"<small>({html.escape(row.said_by)})</small>"
+
+
 def _own(finding: Finding) -> str:
-    relation = html.escape(finding.row.relation)
-    return f"{_number(finding.value)} {relation} {_number(finding.reference)}<br>{_mark(finding.verdict)}"
+    """Both numbers, with the sign that stands between them: not the one that the row claims."""
+    difference = finding.value - finding.reference
+    sign = finding.row.relation if finding.row.relation == "≈" else "<" if difference < 0 else ">"
+    return f"{_number(finding.value)} {html.escape(sign)} {_number(finding.reference)}"
 
 
 def _summary(result: Result) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 
-from course_utils.claims.rows import BOTH, P10, P100, Measurement, compared, row
+from course_utils.claims.rows import BOTH, CHAPTER, P10, P100, Measurement, compared_precisions, row
 from course_utils.data import TextData, load_corpus
 from course_utils.retrieval import CodeSearch
 from course_utils.settings import Settings
@@ -69,7 +69,7 @@ def linear(docs: Documents) -> dict[str, CodeSearch]:
 def cosine_against_inner_product(docs: Documents, seed: int) -> Measurement:
     """Compare counts by cosine with counts by the inner product."""
     searches = (by_words(docs, "counts", metric=metric) for metric in ("cosine", "inner product"))
-    return compared(docs.precision(search, 10).value for search in searches)
+    return compared_precisions(*(docs.precision(search, 10) for search in searches))
 
 
 @row("tfidf-beats-binary", "S7",
@@ -78,7 +78,7 @@ def cosine_against_inner_product(docs: Documents, seed: int) -> Measurement:
      unit=P10, relation=">", on=documents, seeded=False, reproduced=("full",))  # fmt: skip
 def tfidf_against_binary(docs: Documents, seed: int) -> Measurement:
     """Compare tf-idf with 0/1."""
-    return compared(docs.precision(by_words(docs, weighting), 10).value for weighting in ("tf-idf", "0/1"))
+    return compared_precisions(*(docs.precision(by_words(docs, weighting), 10) for weighting in ("tf-idf", "0/1")))
 
 
 @row("code-finds-without-a-word", "S7",
@@ -93,6 +93,7 @@ def without_a_shared_word(docs: Documents, seed: int) -> Measurement:
 
 @row("code2-map-beats-lsa2", "S8",
      "On the map of two numbers the topics lie apart, as they do not on LSA's.",
+     said_by=CHAPTER,
      quantity="the ten nearest on the map, code-2 against LSA-2",
      unit=P10, relation=">", on=documents, reproduced=BOTH)  # fmt: skip
 def map_against_lsa(docs: Documents, seed: int) -> Measurement:
@@ -112,6 +113,7 @@ def softmax_against_squared_error(docs: Documents, seed: int) -> Measurement:
 
 @row("code2-beats-lsa2", "S9",
      "Retrieval by a code of two numbers is much better than by LSA.",
+     said_by=CHAPTER,
      quantity="code-2 against LSA-2", unit=P100, relation=">", on=documents, reproduced=BOTH)  # fmt: skip
 def code2_against_lsa2(docs: Documents, seed: int) -> Measurement:
     """Compare the code of two numbers with LSA-2."""
@@ -120,6 +122,7 @@ def code2_against_lsa2(docs: Documents, seed: int) -> Measurement:
 
 @row("code10-beats-lsa10", "S9",
      "Retrieval by a code of ten numbers is better than by LSA of the same size.",
+     said_by="Hinton & Salakhutdinov, Science 313:504 (2006), Fig. 4A",
      quantity="code-10 against LSA-10", unit=P100, relation=">", on=documents, reproduced=BOTH)  # fmt: skip
 def code10_against_lsa10(docs: Documents, seed: int) -> Measurement:
     """Compare the code of ten numbers with LSA-10; series: every method over the number retrieved."""
