@@ -1,20 +1,24 @@
-"""python -m course_utils.claims list | measure ID … | all | stale | confirm [--profile quick|full] [--json FILE]"""
+"""python -m course_utils.claims list | measure ID … | all | audit | stale | confirm [--profile …] [--json FILE]"""
 
 from __future__ import annotations
 
 import argparse
 import html
+import json
 import os
 import sys
 import textwrap
 from dataclasses import replace
 from pathlib import Path
 
+from course_utils.claims.audit import audit, contradictions
 from course_utils.claims.freshness import confirm, stale
 from course_utils.claims.measuring import RESULTS_FILE, Result, load_results, measure, save_results
 from course_utils.claims.rows import CLAIMS
 from course_utils.data import DataError
 from course_utils.settings import Settings, SettingsError, settings
+
+NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -37,6 +41,8 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     if options.command == "stale":
         return report_stale()
+    if options.command == "audit":
+        return _audit()
     try:
         cfg = settings()
     except SettingsError as error:
@@ -87,6 +93,19 @@ def report_stale() -> int:
     return int(any(profile == "quick" for _, profile in found))
 
 
+def _audit() -> int:
+    """Print how each stored row was measured. Exit status 1 where the ledger or a stored notebook contradicts it."""
+    results = load_results()
+    lines, problems = audit(CLAIMS, results)
+    print(*lines, sep="\n")
+    report_stale()
+    for path in sorted(NOTEBOOKS.glob("*.ipynb")):
+        shown = contradictions(json.loads(path.read_text(encoding="utf-8")))
+        problems += [f"{path.name}: {problem}" for problem in shown]
+    print(*[f"PROBLEM: {problem}" for problem in problems] or ["no contradiction found"], sep="\n")
+    return int(bool(problems))
+
+
 def _confirm(cfg: Settings, path: Path) -> int:
     """Measure the first seed of each stale row of this profile again; stamp those that give the stored value.
 
@@ -120,6 +139,7 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("ids", nargs="+", metavar="ID", choices=list(CLAIMS))
     everything = commands.add_parser("all", help="measure every claim")
     commands.add_parser("stale", help="which stored results are older than their code or data")
+    commands.add_parser("audit", help="how each row was measured, its p, q and effect; and what contradicts the ledger")
     again = commands.add_parser("confirm", help="measure one seed of the stale rows: is the change one of form alone?")
     for command in (one, everything, again):
         command.add_argument("--profile", choices=("quick", "full"), help="default: COURSE_PROFILE, or quick")

@@ -1,0 +1,204 @@
+"""What a sceptic asks of the ledger: how a row was measured, how large and how sure its effect is, and who shows it."""
+
+from __future__ import annotations
+
+import html
+import math
+import re
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+from scipy import stats
+
+from course_utils.claims.measuring import Result
+from course_utils.claims.rows import CLAIMS, Claim
+from course_utils.claims.table import HEAD, claims_table
+from course_utils.claims.verdicts import half_width, judge
+
+FALSE_DISCOVERIES = 0.05
+FEWEST_FOR_SIGNS = 5  # with fewer seeds no arrangement of signs is rare
+MOST_FOR_SIGNS = 16  # 2^n arrangements are looked at
+NORMAL_95 = 1.96
+COLUMNS = ("statement", "measured as", "", "quick", "full")  # of a claims table; the third is the notebook's own
+
+
+@dataclass(frozen=True)
+class Design:
+    """How one stored row was measured, and what its numbers are worth.
+
+    Parameters
+    ----------
+    claim, result
+        The row, and what is stored of it.
+    p
+        Of the hypothesis that the row is wrong by chance: paired t over the seeds, or the interval over queries or
+        images where that is wider; of ≈ the larger of two one-sided tests. None where there is no interval.
+    p_signs
+        The same by flipping the signs of the differences, without an assumption on their distribution; None below five
+        seeds, and for ≈.
+    effect, effect_in_sds, effect_in_percent
+        The mean difference in the row's unit, in standard deviations over the seeds, and in percent of the reference;
+        None where that cannot be said.
+    """
+
+    claim: Claim
+    result: Result
+    p: float | None
+    p_signs: float | None
+    effect: float
+    effect_in_sds: float | None
+    effect_in_percent: float | None
+
+    @classmethod
+    def of(cls, claim: Claim, result: Result) -> Design:
+        """Compute it from the stored values."""
+        differences = [v - r for v, r in zip(result.values, result.references, strict=True)]
+        effect = statistics.fmean(differences)
+        sd = statistics.stdev(differences) if len(differences) > 1 else 0.0
+        return cls(
+            claim, result, p=p_value(claim, differences, result.intervals),
+            p_signs=None if claim.relation == "≈" else sign_flip_p(differences), effect=effect,
+            effect_in_sds=effect / sd if sd else None,
+            effect_in_percent=100 * effect / abs(result.reference) if result.reference else None,
+        )  # fmt: skip
+
+    def line(self, q: float | None) -> str:
+        """Show it in a line; q is its p, corrected for all rows of the profile."""
+        kinds = {"seeds": len(self.result.seeds) > 1, "queries or images": bool(self.result.intervals)}
+        over = " and ".join(kind for kind, has in kinds.items() if has) or "–"
+        numbers = [f"p {_small(self.p)}", f"q {_small(q)}", f"by signs {_small(self.p_signs)}"]
+        sizes = [f"{self.effect:+.3g} {self.claim.unit}"]
+        if self.effect_in_sds is not None:
+            sizes.append(f"{self.effect_in_sds:+.1f} sd")
+        if self.effect_in_percent is not None:
+            sizes.append(f"{self.effect_in_percent:+.1f} %")
+        return (
+            f"{self.claim.id} [{self.result.profile}] {self.result.verdict}; {len(self.result.seeds)} seed(s), "
+            f"interval over {over}; {', '.join(numbers)}; {', '.join(sizes)}; said by {self.claim.said_by}"
+        )
+
+
+def p_value(claim: Claim, differences: Sequence[float], intervals: Sequence[Sequence[float]]) -> float | None:
+    """Compute p of a row by the wider of its intervals, as the verdict does; None where there is none."""
+    mean, half = statistics.fmean(differences), half_width(differences)
+    error, freedom = (half / float(stats.t.ppf(0.975, len(differences) - 1)) if half else 0.0), len(differences) - 1
+    if intervals:
+        of_items = statistics.fmean(high - low for low, high in intervals) / 2
+        if of_items > half:
+            error, freedom = of_items / NORMAL_95, 0
+    if not error:  # all seeds agree to the last digit; or a single run
+        return 0.0 if len(differences) > 1 and (mean or claim.relation == "≈") else None
+    chance = stats.t(freedom) if freedom else stats.norm()
+    if claim.relation == "≈":
+        return float(max(chance.sf((mean + claim.tolerance) / error), chance.cdf((mean - claim.tolerance) / error)))
+    return float(2 * chance.sf(abs(mean) / error))
+
+
+def sign_flip_p(differences: Sequence[float]) -> float | None:
+    """Compute the share of all arrangements of signs whose mean is as far from 0 as the measured one.
+
+    References
+    ----------
+    Fisher, The Design of Experiments (1935), section 21.
+    """
+    n = len(differences)
+    if not FEWEST_FOR_SIGNS <= n <= MOST_FOR_SIGNS:
+        return None
+    measured = abs(math.fsum(differences))
+    sums = [
+        abs(math.fsum(sign * difference for sign, difference in zip(signs, differences, strict=True)))
+        for signs in product((1, -1), repeat=n)
+    ]
+    return sum(total >= measured * (1 - 1e-12) for total in sums) / len(sums)
+
+
+def q_values(designs: Sequence[Design]) -> list[float | None]:
+    """Correct the p of a profile's rows for their number (Benjamini & Hochberg, 1995); None where there is no p."""
+    known = [design.p for design in designs if design.p is not None]
+    corrected = iter(stats.false_discovery_control(known) if known else ())
+    return [None if design.p is None else float(next(corrected)) for design in designs]
+
+
+def audit(claims: Mapping[str, Claim], results: Mapping[tuple[str, str], Result]) -> tuple[list[str], list[str]]:
+    """Describe every stored row, and find what contradicts it.
+
+    Parameters
+    ----------
+    claims, results
+        The rows, and what is stored of them by (id, profile).
+
+    Returns
+    -------
+    tuple
+        A line a stored row; and problems, a sentence each: a verdict that is not what the rule says of the stored
+        values, or one that does not survive the correction for the number of rows.
+    """
+    lines, problems = [], []
+    for profile in ("quick", "full"):
+        designs = [Design.of(claims[id], result) for (id, of_profile), result in results.items()
+                   if of_profile == profile and id in claims and result.values
+                   and claims[id].only_on in (None, profile)]  # fmt: skip
+        for design, q in zip(designs, q_values(designs), strict=True):
+            row, result = design.claim, design.result
+            lines.append(design.line(q))
+            today, _ = judge(row, result.values, result.references, result.profile, result.intervals)
+            if today != result.verdict:
+                problems.append(f"{row.id} [{profile}]: {result.verdict!r} is stored, its values say {today!r}")
+            if result.verdict == "holds" and q is not None and q > FALSE_DISCOVERIES:
+                problems.append(
+                    f"{row.id} [{profile}]: holds with p {_small(design.p)}, but among {len(designs)} rows such a p is "
+                    f"to be expected by chance (q {_small(q)}): plan more seeds, and measure all of them"
+                )
+    return lines, problems
+
+
+def contradictions(notebook: Mapping[str, Any]) -> list[str]:
+    """Find where a stored notebook shows another statement, number or verdict than the ledger.
+
+    Parameters
+    ----------
+    notebook
+        As JSON.
+
+    Returns
+    -------
+    list
+        A sentence each; also where a row is shown that the ledger does not have.
+    """
+    found = []
+    for shown in _rows_shown(notebook):
+        id = re.search(r"<code>([\w-]+)</code>", shown[0])
+        if id is None or id[1] not in CLAIMS:
+            found.append(f"a table shows {id[1] if id else _plain(shown[0])!r}, which is no row of the ledger")
+            continue
+        (expected,) = _cells(claims_table(stored=[id[1]])._repr_html_())
+        for name, now, then in zip(COLUMNS, expected, shown, strict=True):
+            if name and now != then:
+                found.append(f"{id[1]}, {name}: a table shows {_plain(then)!r}, the ledger has {_plain(now)!r}")
+    return found
+
+
+def _rows_shown(notebook: Mapping[str, Any]) -> Iterator[list[str]]:
+    """The cells of each line of the claims tables in a notebook's outputs."""
+    for cell in notebook["cells"]:
+        for output in cell.get("outputs", ()):
+            page = "".join(output.get("data", {}).get("text/html", ""))
+            if html.escape(HEAD[0]) in page or HEAD[0] in page:
+                yield from _cells(page)
+
+
+def _cells(page: str) -> list[list[str]]:
+    """The cells of each line of a table's body."""
+    lines = page.partition("<tbody>")[2].split("<tr>")[1:]
+    return [re.findall(r"<td[^>]*>(.*?)</td>", line, flags=re.DOTALL) for line in lines]
+
+
+def _plain(cell: str) -> str:
+    return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", cell)).split())
+
+
+def _small(p: float | None) -> str:
+    return "–" if p is None else "< 0.0001" if p < 1e-4 else f"{p:.4f}" if p < 0.1 else f"{p:.2f}"

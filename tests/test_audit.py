@@ -1,0 +1,157 @@
+"""The ledger's audit: p, q and effects against scipy's, and what it must find."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from course_utils.claims import __main__ as cli
+from course_utils.claims.audit import Design, audit, contradictions, p_value, q_values, sign_flip_p
+from course_utils.claims.measuring import Result, load_results, measure
+from course_utils.claims.rows import CLAIMS, Claim, Measurement
+from course_utils.claims.verdicts import judge
+from course_utils.settings import settings
+
+NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
+
+
+def row(relation: str = "<", **changes: object) -> Claim:
+    return Claim(**{
+        "id": "made-up", "system": "S0", "sentence": "A sentence.", "quantity": "something", "unit": "SSE",
+        "relation": relation, "reference": 1.0, "measure": lambda cfg, seed: Measurement(0.0, data="none"),
+    } | changes)  # fmt: skip
+
+
+def stored(values: list[float], **changes: object) -> Result:
+    """What is stored of a row with these values."""
+    made_up = row(measure=lambda cfg, seed: Measurement(values[seed], data="none"), **changes)
+    return measure(made_up, settings(), n_seeds=len(values))
+
+
+def test_p_is_that_of_the_paired_t_test():
+    values, references = [1.0, 5.0, 9.0, 4.0], [1.5, 5.1, 9.9, 4.2]
+    differences = [v - r for v, r in zip(values, references, strict=True)]
+    assert p_value(row("<"), differences, []) == pytest.approx(stats.ttest_rel(values, references).pvalue)
+
+
+def test_p_of_about_equal_is_the_larger_of_two_one_sided_tests():
+    differences = [0.01, -0.02, 0.03]
+    expected = max(
+        stats.ttest_1samp(differences, bound, alternative=side).pvalue
+        for bound, side in ((-0.05, "greater"), (0.05, "less"))
+    )
+    assert p_value(row("≈", tolerance=0.05), differences, []) == pytest.approx(expected)
+
+
+def test_an_interval_over_queries_that_touches_0_has_p_of_a_twentieth():
+    assert p_value(row("<"), [-0.2], [[-0.4, 0.0]]) == pytest.approx(0.05, abs=1e-4)
+    assert p_value(row("<"), [-0.2, -0.2001], [[-0.4, 0.0]] * 2) == pytest.approx(0.05, abs=1e-3)  # the wider decides
+
+
+def test_a_single_run_without_an_interval_has_no_p_and_seeds_that_all_agree_have_0():
+    assert p_value(row("<"), [-0.2], []) is None
+    assert p_value(row("<"), [-0.25, -0.25], []) == 0
+
+
+@pytest.mark.parametrize("relation", ["<", ">", "≈"])
+@pytest.mark.parametrize("seed", range(20))
+def test_p_and_verdict_agree(relation, seed):
+    rng = np.random.default_rng(seed)
+    values = rng.normal(rng.normal(), rng.uniform(0.05, 1), size=4).tolist()
+    made_up = row(relation, tolerance=0.8)
+    verdict, _ = judge(made_up, values, [0.0] * 4, "quick")
+    if relation == "≈":
+        assert (p_value(made_up, values, []) < 0.05) == (verdict == "holds")
+    else:
+        assert (p_value(made_up, values, []) < 0.05) == (verdict != "not measurable")
+
+
+def test_flipped_signs_give_what_scipys_permutation_test_gives():
+    differences = [0.3, 0.1, 0.4, -0.05, 0.2, 0.15]
+    expected = stats.permutation_test(
+        (differences,), np.mean, permutation_type="samples", n_resamples=np.inf, alternative="two-sided"
+    )
+    assert sign_flip_p(differences) == pytest.approx(expected.pvalue)
+    assert sign_flip_p(differences[:4]) is None  # 1 of 16 arrangements: never below a twentieth
+
+
+def test_effects_are_in_the_unit_in_standard_deviations_and_in_percent():
+    design = Design.of(row("<"), stored([0.5, 0.7, 0.9]))
+    assert design.effect == pytest.approx(-0.3)
+    assert design.effect_in_sds == pytest.approx(-1.5)
+    assert design.effect_in_percent == pytest.approx(-30)
+
+
+def ledger(values: dict[str, list[float]]) -> tuple[dict[str, Claim], dict[tuple[str, str], Result]]:
+    claims = {id: row(id=id) for id in values}
+    return claims, {(id, "quick"): replace(stored(of_seeds), id=id) for id, of_seeds in values.items()}
+
+
+SURE, CLOSE, NOTHING = [0.1, 0.11, 0.12], [0.6, 0.7, 0.8], [0.5, 1.6, 0.9]
+
+
+def test_a_row_that_holds_alone_may_not_hold_among_many():
+    assert audit(*ledger({"a": CLOSE}))[1] == []
+    (problem,) = audit(*ledger({"a": CLOSE, "b": NOTHING, "c": NOTHING, "d": NOTHING}))[1]
+    assert re.search(r"^a \[quick\]: holds with p 0.0\d+, but among 4 rows", problem)
+    assert audit(*ledger({"a": CLOSE, "b": SURE, "c": SURE}))[1] == []  # beside others that surely hold, it does
+
+
+def test_q_is_benjamini_and_hochbergs():
+    claims, results = ledger({"a": CLOSE, "b": NOTHING, "c": SURE})
+    designs = [Design.of(claims[id], result) for (id, _), result in results.items()]
+    p = np.array([design.p for design in designs])
+    by_hand = np.minimum.accumulate((p[np.argsort(p)] * 3 / np.array([1, 2, 3]))[::-1])[::-1]
+    assert np.array(q_values(designs))[np.argsort(p)] == pytest.approx(by_hand)
+
+
+def test_a_stored_verdict_that_its_values_do_not_give_is_found():
+    claims, results = ledger({"a": NOTHING})
+    wrong = {key: replace(result, verdict="holds") for key, result in results.items()}
+    assert "its values say 'not measurable'" in audit(claims, wrong)[1][0]
+
+
+def test_a_published_number_on_other_data_is_no_row_of_the_profile():
+    claims, results = ledger({"a": SURE})
+    assert audit({"a": replace(claims["a"], only_on="full")}, results) == ([], [])
+
+
+def test_every_stored_row_has_its_line():
+    lines, _ = audit(CLAIMS, load_results())
+    n = sum(bool(r.values) and CLAIMS[id].only_on in (None, p) for (id, p), r in load_results().items())
+    assert len(lines) == n > 100
+
+
+@pytest.mark.parametrize("path", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem)
+def test_no_stored_notebook_contradicts_the_ledger(path):
+    assert contradictions(json.loads(path.read_text(encoding="utf-8"))) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "found"),
+    [
+        (r"(<small>\(\d+ seeds\)</small><br>)– not measurable", r"\1✓ <b>holds</b>", "holds"),
+        (r"\d+\.\d+ ± ", "77.7 ± ", "77.7"),
+        ("<code>denoiser-beats-filters", "<code>denoiser-beats-humans", "which is no row"),
+        ("A de-noising auto-encoder removes", "A de-noising auto-encoder always removes", "statement: .* always"),
+    ],
+)
+def test_a_table_that_shows_anything_else_is_found(old, new, found):
+    text = (NOTEBOOKS / "07_denoising.ipynb").read_text(encoding="utf-8")
+    changed = re.sub(old, new, text, count=1)
+    assert changed != text
+    assert re.search(found, "\n".join(contradictions(json.loads(changed))))
+
+
+def test_the_command_fails_where_there_is_a_problem(monkeypatch, capsys):
+    monkeypatch.setattr(cli, "report_stale", lambda: 0)
+    for problems, status in ([], 0), (["a row is wrong"], 1):
+        monkeypatch.setattr(cli, "audit", lambda *_, problems=problems: (["a line"], list(problems)))
+        assert cli.main(["audit"]) == status
+        assert ("PROBLEM: a row is wrong" in capsys.readouterr().out) == bool(status)
