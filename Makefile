@@ -38,8 +38,8 @@ help: ## this list
 lab: $(INSTALLED) ## install if need be, and open JupyterLab on the first notebook (ARGS="--no-browser --port 9999")
 	$(PY) -m jupyterlab --ServerApp.root_dir=. notebooks/01_pca.ipynb $(ROOT_OK) $(ARGS)
 
-# The browser tests wait as well as compute, so the others run beside them. All three at once take longer: the caches of two
-# cores do not hold five trainings.
+# The browser tests wait as well as compute, so the others run beside them. All three at once took longer
+# on two cores.
 test: $(INSTALLED_DEV) ## everything: ruff, mypy, stored outputs fresh, unit and browser tests, every notebook by nbval
 	@status=0; times=; export COURSE_TEST_CACHE=$$(mktemp -d); export COURSE_CACHE=$$COURSE_TEST_CACHE; \
 	  for parts in "lint fresh" "unit-and-notebooks browser-short" coverage; do \

@@ -11,7 +11,7 @@ from tools.notebooks import PatientClient
 
 
 class Kernel:
-    """A kernel that has run some cells, and runs more: starting one and importing torch takes seconds."""
+    """A kernel for many cells: starting one and importing torch takes seconds."""
 
     def __init__(self, client: PatientClient) -> None:
         self._client = client
@@ -27,12 +27,10 @@ class Kernel:
 
 
 @contextmanager
-def kernel(*cells: str) -> Iterator[Kernel]:
-    """A kernel in which these cells have run."""
+def kernel() -> Iterator[Kernel]:
+    """A kernel that ends with the block."""
     client = PatientClient(
         new_notebook(), timeout=120, startup_timeout=120, kernel_name="python3", store_widget_state=True
     )
     with client.setup_kernel():
-        started = Kernel(client)
-        started.run(*cells)
-        yield started
+        yield Kernel(client)

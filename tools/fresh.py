@@ -5,14 +5,14 @@ from __future__ import annotations
 import sys
 
 from course_utils.claims.__main__ import report_stale
-from tools.notebooks import ROOT, problems
+from tools.notebooks import ROOT, report_problems
 
 
 def main() -> int:
     """Print what is older than it should be; return the exit status, 1 where there is any."""
-    found = [problem for path in sorted((ROOT / "notebooks").glob("*.ipynb")) for problem in problems(path)]
-    print(*found, sep="\n", end="\n" if found else "")
-    return 1 if report_stale() or found else 0
+    of_notebooks = report_problems(sorted((ROOT / "notebooks").glob("*.ipynb")))
+    of_ledger = report_stale()  # both are told, whatever the first finds
+    return of_notebooks or of_ledger
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ import re
 import sys
 import time
 import warnings
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from queue import Empty
@@ -200,6 +201,13 @@ def problems(path: Path) -> list[str]:
     return [f"{path.name}: {problem}" for problem, is_well in checks.items() if not is_well]
 
 
+def report_problems(paths: Iterable[Path]) -> int:
+    """Print the problems of stored notebooks; return the exit status, 1 where there is any."""
+    found = [problem for path in paths for problem in problems(path)]
+    print(*found, sep="\n", end="\n" if found else "")
+    return 1 if found else 0
+
+
 def _texts(output: NotebookNode) -> dict[str, str]:
     return {mime: value for mime, value in output.get("data", {}).items() if mime.startswith("text/")}
 
@@ -346,9 +354,7 @@ def main() -> int:
     if options.command == "run":
         failed = [path for path in options.paths if not run(path, store=not options.no_store)]
         return 1 if failed else 0
-    found = [problem for path in options.paths for problem in problems(path)]
-    print(*found, sep="\n", end="\n" if found else "")
-    return 1 if found else 0
+    return report_problems(options.paths)
 
 
 if __name__ == "__main__":

@@ -83,15 +83,14 @@ class Design:
 
 def p_value(claim: Claim, differences: Sequence[float], intervals: Sequence[Sequence[float]]) -> float | None:
     """Compute p of a row by the wider of its intervals, as the verdict does; None where there is none."""
-    mean, half = statistics.fmean(differences), half_width(differences)
-    error, freedom = (half / float(stats.t.ppf(0.975, len(differences) - 1)) if half else 0.0), len(differences) - 1
-    if intervals:
-        of_items = statistics.fmean(high - low for low, high in intervals) / 2
-        if of_items > half:
-            error, freedom = of_items / NORMAL_95, 0
+    n, mean = len(differences), statistics.fmean(differences)
+    error = statistics.stdev(differences) / math.sqrt(n) if n > 1 else 0.0
+    chance = stats.t(n - 1) if n > 1 else stats.norm()
+    half_of_items = statistics.fmean(high - low for low, high in intervals) / 2 if intervals else 0.0
+    if half_of_items > half_width(differences):
+        error, chance = half_of_items / NORMAL_95, stats.norm()
     if not error:  # all seeds agree to the last digit; or a single run
-        return 0.0 if len(differences) > 1 and (mean or claim.relation == "≈") else None
-    chance = stats.t(freedom) if freedom else stats.norm()
+        return 0.0 if n > 1 and (mean or claim.relation == "≈") else None
     if claim.relation == "≈":
         return float(max(chance.sf((mean + claim.tolerance) / error), chance.cdf((mean - claim.tolerance) / error)))
     return float(2 * chance.sf(abs(mean) / error))
@@ -149,8 +148,8 @@ def audit(claims: Mapping[str, Claim], results: Mapping[tuple[str, str], Result]
                 problems.append(f"{row.id} [{profile}]: {result.verdict!r} is stored, its values say {today!r}")
             if result.verdict == "holds" and q is not None and q > FALSE_DISCOVERIES:
                 problems.append(
-                    f"{row.id} [{profile}]: holds with p {_small(design.p)}, but among {len(designs)} rows such a p is "
-                    f"to be expected by chance (q {_small(q)}): plan more seeds, and measure all of them"
+                    f"{row.id} [{profile}]: holds with p {_small(design.p)}, but among {len(designs)} rows that does "
+                    f"not survive the correction for their number (q {_small(q)}): plan more seeds, measure all of them"
                 )
     return lines, problems
 
@@ -186,7 +185,7 @@ def _rows_shown(notebook: Mapping[str, Any]) -> Iterator[list[str]]:
     for cell in notebook["cells"]:
         for output in cell.get("outputs", ()):
             page = "".join(output.get("data", {}).get("text/html", ""))
-            if html.escape(HEAD[0]) in page or HEAD[0] in page:
+            if HEAD[0] in page:
                 yield from _cells(page)
 
 
