@@ -66,11 +66,12 @@ fresh: $(INSTALLED_DEV) ## are stored notebooks and rows of the ledger as old as
 
 # Two processes with a thread each are faster than one with two. Status 5: ARGS choose none of these tests.
 unit: $(INSTALLED_DEV) ## the unit tests but for those that train for long
-	OMP_NUM_THREADS=1 nice $(PY) -m pytest -m "not browser and not slow" -n 2 --dist loadscope --cov --cov-report= $(ARGS) || [ $$? = 5 ]
+	OMP_NUM_THREADS=1 nice $(PY) -W "ignore:Unable to activate:RuntimeWarning" -m slipcover --json --out .coverage.json \
+	  -m pytest -m "not browser and not slow" -n 2 --dist loadscope $(ARGS) || [ $$? = 5 ]
 
 # What the unit tests reach, branches counted. Most of what they do not reach measures the ledger, for hours.
 coverage: $(INSTALLED_DEV)
-	@test -n "$(ARGS)" || $(PY) -m coverage report --fail-under=93
+	@test -n "$(ARGS)" || $(PY) -m slipcover --merge .coverage.json --format text --skip-covered --out /dev/stdout --fail-under 93
 
 browser-short: $(INSTALLED_DEV)
 	OMP_NUM_THREADS=1 $(PY) -m pytest -m browser -p no:cacheprovider $(ARGS) || [ $$? = 5 ]
@@ -144,5 +145,5 @@ links: $(INSTALLED_DEV) ## put the repository's name into the README's Binder li
 	$(PY) -m tools.links $(REPO)
 
 clean: ## remove .venv and caches
-	rm -rf $(VENV) build *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis .coverage tests/browser/screenshots
+	rm -rf $(VENV) build *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis .coverage.json tests/browser/screenshots
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

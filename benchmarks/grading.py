@@ -44,7 +44,7 @@ from course_grading.recording import judge, record
 from course_grading.release import hints_of, release
 from course_grading.sandbox import Limits, SandboxUnavailable, preflight
 from course_grading.sanitise import sanitise
-from course_utils.settings import search_path
+from course_utils.environment import search_path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "grading"))
 

@@ -21,7 +21,7 @@ from course_grading.recording import TIMESTAMP, Result, read_result
 from course_grading.release import hints_of
 from course_grading.sandbox import Limits, SandboxUnavailable, preflight
 from course_grading.sanitise import MOST_BYTES
-from course_utils.settings import settings
+from course_utils.environment import is_quiet
 
 try:
     import fcntl
@@ -221,7 +221,7 @@ def _check_sandbox(executor: Executor, limits: Limits) -> None:
 
 def _with_progress(results: Iterator[Result], total: int, summary: Summary) -> Iterator[Result]:
     """Add results to the summary and show how many there are."""
-    with tqdm(total=total, desc="grading", unit="submission", disable=settings().quiet) as bar:
+    with tqdm(total=total, desc="grading", unit="submission", disable=is_quiet()) as bar:
         for result in results:
             summary.results.append(result)
             bar.update()

@@ -35,7 +35,7 @@ from traitlets.config.loader import PyFileConfigLoader
 
 from course_grading.cells import grade_id
 from course_grading.files import is_student_id, printable
-from course_utils.settings import search_path
+from course_utils.environment import search_path
 
 T = TypeVar("T")
 VERSION = f"course 1, nbgrader {nbgrader.__version__}"

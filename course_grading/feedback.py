@@ -23,7 +23,7 @@ from course_grading.files import is_student_id, printable, write_atomically
 from course_grading.markdown import SanitizeOutputs, markdown2html
 from course_grading.outcomes import INFRASTRUCTURE, PASSED, REJECTED
 from course_grading.recording import Result, read_result, submitted_notebook
-from course_utils.settings import settings
+from course_utils.environment import is_quiet
 
 # a written answer is the student's own markdown: neither its HTML nor its scripts reach a browser
 SANITIZED = {"sanitize_html": True, "filters": {"markdown2html": markdown2html}}
@@ -140,7 +140,7 @@ def feedback(course: Course, chapters: list[str], *, flagged: bool = False) -> t
     """
     held_back, exporter = [], _exporter(course)
     submissions = course.submissions(chapters)
-    for submission in tqdm(submissions, desc="feedback", unit="page", disable=settings().quiet):
+    for submission in tqdm(submissions, desc="feedback", unit="page", disable=is_quiet()):
         if reason := _why_held_back(course, exporter, submission, flagged=flagged):
             held_back.append(f"{submission}: {reason}")
     return len(submissions) - len(held_back), held_back

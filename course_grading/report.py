@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-from matplotlib.figure import Figure
 
 from course_grading.course import Course
 from course_grading.files import write_atomically
@@ -103,6 +102,8 @@ def _not_a_formula(cell: object) -> object:
 
 def _histogram(scores: list[float], points: float) -> str:
     """Draw the distribution of a chapter's marks, as SVG."""
+    from matplotlib.figure import Figure  # here: half a second that other commands need not wait
+
     figure = Figure(figsize=(5.2, 2.0), layout="constrained")
     axes = figure.subplots()
     step = 1 if points <= 30 else points / 20

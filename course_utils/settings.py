@@ -1,11 +1,9 @@
-"""The settings of a run: profile, seed, device, folders. The course's own variables are read only here."""
+"""The settings of a run: profile, seed, device, folders."""
 
 from __future__ import annotations
 
-import difflib
 import os
 import random
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,21 +15,10 @@ import platformdirs
 import torch
 from torch import Tensor
 
+from course_utils.environment import SettingsError, is_quiet, one_of, refuse_misspelt_variables
+
 Profile = Literal["quick", "full"]
 T = TypeVar("T")
-
-VARIABLES = {
-    "COURSE_PROFILE": "quick (default: minutes, offline) or full (the standard data sets)",
-    "COURSE_SEED": "a whole number >= 0 (default 0)",
-    "COURSE_DEVICE": "cpu (default), auto, cuda, cuda:1, mps",
-    "COURSE_DATA": "folder of the data sets, in torchvision's and scikit-learn's layout",
-    "COURSE_CACHE": "folder for what is computed once and kept",
-    "COURSE_QUIET": "1: no progress bars",
-}
-
-
-class SettingsError(ValueError):
-    """An environment variable holds something that the course cannot use."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +54,7 @@ class Settings:
 
 
 def settings() -> Settings:
-    """Read the settings from the environment variables of `VARIABLES`, which names their defaults.
+    """Read the settings from the environment variables of `environment.VARIABLES`, which names their defaults.
 
     Returns
     -------
@@ -79,19 +66,19 @@ def settings() -> Settings:
     SettingsError
         A variable is misspelt, or has a value that cannot be used: a message names it, its value and what is allowed.
     """
-    _refuse_misspelt_variables()
+    refuse_misspelt_variables()
     cache = Path(os.environ.get("COURSE_CACHE") or platformdirs.user_cache_path("autoencoder-course")).expanduser()
     data = os.environ.get("COURSE_DATA")
     data_folder = Path(data).expanduser().resolve() if data else cache / "data"
     if data and not data_folder.is_dir():
         raise SettingsError(f"COURSE_DATA is {data!r}; {data_folder} is not a folder. Create it, or unset COURSE_DATA.")
     return Settings(
-        profile=_one_of("COURSE_PROFILE", ("quick", "full"), default="quick"),
+        profile=one_of("COURSE_PROFILE", ("quick", "full"), default="quick"),
         seed=_seed(os.environ.get("COURSE_SEED") or "0"),
         device=_device(os.environ.get("COURSE_DEVICE") or "cpu"),
         data_folder=data_folder,
         cache_folder=cache,
-        quiet=_one_of("COURSE_QUIET", ("0", "1"), default="0") == "1",
+        quiet=is_quiet(),
     )
 
 
@@ -152,22 +139,6 @@ def set_random_states(states: list[Tensor], device: torch.device) -> None:
         getattr(torch, device.type).set_rng_state(states[1].cpu(), device)
 
 
-def _refuse_misspelt_variables() -> None:
-    """Refuse COURSE_PROFLE=full, for example, which would run the quick profile without a message."""
-    for name in sorted(set(os.environ) - set(VARIABLES)):
-        if name.startswith("COURSE") and (meant := difflib.get_close_matches(name, VARIABLES, n=1, cutoff=0.84)):
-            known = "\n".join(f"  {variable}: {meaning}" for variable, meaning in VARIABLES.items())
-            raise SettingsError(f"{name} is not a variable of this course; did you mean {meant[0]}? Known:\n{known}")
-
-
-def _one_of(name: str, choices: tuple[T, ...], *, default: T) -> T:
-    value = os.environ.get(name) or default
-    for choice in choices:
-        if choice == value:
-            return choice
-    raise SettingsError(f"{name} is {value!r}; it must be {' or '.join(map(str, choices))}.")
-
-
 def _seed(text: str) -> int:
     if not text.isdecimal() or int(text) >= 2**32:
         raise SettingsError(f"COURSE_SEED is {text!r}; it must be a whole number from 0 to 4294967295.")
@@ -187,24 +158,3 @@ def _device(text: str) -> torch.device:
     if not available[device.type] or (device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count()):
         raise SettingsError(f"COURSE_DEVICE is {text!r}, but torch sees no such device here. Use COURSE_DEVICE=cpu.")
     return device
-
-
-def search_path() -> str:
-    """Return PATH with the folder of this interpreter first, where the commands of its packages are."""
-    folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
-    return os.pathsep.join(dict.fromkeys([str(Path(sys.executable).parent), *folders]))
-
-
-def plain_environment() -> dict[str, str]:
-    """Return the environment for a child process: it finds the same packages, and the user's settings have no effect.
-
-    Returns
-    -------
-    dict
-        Name → value of environment variables.
-    """
-    kept = ("PATH", "HOME", "USERPROFILE", "SYSTEMROOT", "SYSTEMDRIVE", "TEMP", "TMP", "TMPDIR", "CONDA_PREFIX",
-            "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "MPLCONFIGDIR")  # fmt: skip
-    environment = {name: os.environ[name] for name in kept if name in os.environ}
-    packages = os.pathsep.join(filter(None, sys.path))
-    return environment | {"PYTHONPATH": packages, "PYTHONHASHSEED": "0", "OMP_NUM_THREADS": "1"}

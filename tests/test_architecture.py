@@ -11,6 +11,7 @@ import course_utils
 PACKAGE = Path(course_utils.__file__).parent
 ORDER = [
     "checks",
+    "environment",
     "settings",
     "provenance",
     "data",
@@ -132,19 +133,21 @@ def test_what_takes_long_to_import_is_imported_where_it_is_needed(name):
 
 
 @every_file
-def test_only_settings_reads_environment_variables(name):
-    if module_of(name) == "settings":
+def test_only_environment_and_settings_read_environment_variables(name):
+    if module_of(name) in ("environment", "settings"):
         assert environment_reads(TREES[name])  # the check sees what is there
     else:
         assert environment_reads(TREES[name]) == []
 
 
-def test_grading_takes_the_settings_of_the_course_and_nothing_else_and_the_course_takes_nothing_of_grading():
+def test_grading_takes_the_environment_of_the_course_and_nothing_else_and_the_course_takes_nothing_of_grading():
     paths = sorted((PACKAGE.parent / "course_grading").rglob("*.py"))
     assert len(paths) > 5
     trees = [ast.parse(path.read_text(encoding="utf-8")) for path in paths]
     imports = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and not node.level]
-    assert {node.module for node in imports if node.module.startswith("course_utils")} == {"course_utils.settings"}
+    assert {node.module for node in imports if node.module.startswith("course_utils")} == {"course_utils.environment"}
+    slow = SLOW_TO_IMPORT - {"IPython"} | {"torch"}  # a command that grades nothing starts without them
+    assert {name for tree in trees for name in imported_at_once(tree)} & slow == set()
     assert [name for name, path in FILES.items() if "course_grading" in path.read_text(encoding="utf-8")] == []
 
 

@@ -31,7 +31,7 @@ def net_psnr(digits, train_images: Tensor, **options: object) -> float:
     """Of a net trained on these images, on the digits and the noise that the filter is measured on."""
     torch.manual_seed(0)
     model = DeepAutoencoder((784, 1000), mean=digits.train_images.mean(dim=0))
-    Trainer(model, batch_size=100, lr=3e-3, **options).fit(train_images, n_epochs=8)
+    Trainer(model, batch_size=100, lr=3e-3, **options).fit(train_images, n_epochs=6)
     return psnr_db(reconstruct(model, corrupted(digits.test_images, NOISE, seed=1)), digits.test_images)
 
 
@@ -50,7 +50,7 @@ def test_a_net_whose_target_is_the_noisy_image_itself_does_not(digits, filters_p
 ELBO_BOUND = 180.0
 
 
-def trained(digits, kl_weight: float, *, n_epochs: int = 8) -> VariationalAutoencoder:
+def trained(digits, kl_weight: float, *, n_epochs: int = 4) -> VariationalAutoencoder:
     torch.manual_seed(0)
     model = VariationalAutoencoder((784, 256, 64, 2), mean=digits.train_images.mean(dim=0))
     trainer = Trainer(
@@ -78,7 +78,7 @@ def test_a_variational_model_tells_more_of_a_digit_than_its_code_costs(digits):
     assert 3 < divergence(digits, model) < 10
 
 
-@pytest.mark.parametrize(("kl_weight", "n_epochs"), [(100.0, 8), (1.0, 0)], ids=["collapsed", "untrained"])
+@pytest.mark.parametrize(("kl_weight", "n_epochs"), [(100.0, 4), (1.0, 0)], ids=["collapsed", "untrained"])
 def test_a_variational_model_whose_code_says_nothing_misses_the_bound(digits, kl_weight, n_epochs):
     model = trained(digits, kl_weight, n_epochs=n_epochs)
     assert nats_of_test_digits(digits, model) > ELBO_BOUND + 20

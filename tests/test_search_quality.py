@@ -104,12 +104,12 @@ def check_shifts_are_ignored(code: dict[str, Precision], pixels: dict[str, Preci
 
 
 def test_a_code_trained_on_shifted_digits_finds_them_where_pixels_do_not(digits, pixels):
-    model = trained("deep, trained on shifts", digits, n_epochs=8)
+    model = trained("deep, trained on shifts", digits, n_epochs=4)
     check_shifts_are_ignored(at_10(digits, images.search_by("deep", digits, model)), pixels)
 
 
 def test_a_code_trained_on_digits_as_they_are_does_not(digits, pixels):
-    model = trained("deep", digits, n_epochs=8)
+    model = trained("deep", digits, n_epochs=4)
     with pytest.raises(AssertionError):
         check_shifts_are_ignored(at_10(digits, images.search_by("deep", digits, model)), pixels)
 
@@ -119,7 +119,7 @@ def check_bits_find(code: dict[str, Precision], pixels: dict[str, Precision]) ->
 
 
 def test_64_bits_find_nearly_what_pixels_find(digits, pixels):
-    model = trained("64 bits", digits, n_epochs=8)
+    model = trained("64 bits", digits, n_epochs=4)
     check_bits_find(at_10(digits, images.search_by("64 bits", digits, model)), pixels)
 
 

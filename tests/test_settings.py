@@ -7,7 +7,8 @@ import platformdirs
 import pytest
 import torch
 
-from course_utils.settings import VARIABLES, SettingsError, seed_everything, settings
+from course_utils.environment import VARIABLES, SettingsError
+from course_utils.settings import seed_everything, settings
 
 
 @pytest.fixture(autouse=True)

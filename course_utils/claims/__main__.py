@@ -16,7 +16,8 @@ from course_utils.claims.freshness import confirm, stale
 from course_utils.claims.measuring import RESULTS_FILE, Result, load_results, measure, save_results
 from course_utils.claims.rows import CLAIMS
 from course_utils.data import DataError
-from course_utils.settings import Settings, SettingsError, settings
+from course_utils.environment import SettingsError
+from course_utils.settings import Settings, settings
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 

@@ -19,7 +19,7 @@ import numpy as np
 from course_utils.data.common import DataError, cached, note_on_data
 from course_utils.data.documents import WORD, Document, split_documents
 from course_utils.data.types import TextData
-from course_utils.settings import plain_environment
+from course_utils.environment import plain_environment
 
 MIN_WORDS = 20  # a shorter text says too little to be found by
 MIN_DOCUMENTS = 40  # a smaller topic has too few right answers to be measured

@@ -25,7 +25,7 @@ def _shorten() -> None:
     ) -> object:
         if not isinstance(self.model, LinearAutoencoder):  # notebook 1 compares it with a loop written out by hand
             n_epochs = min(n_epochs, 30)  # hundreds, where an epoch is one step
-            train = first(train, max(1, 4 // n_epochs) * self.batch_size)
+            train = first(train, max(1, 2 // n_epochs) * self.batch_size)
             validation, others = first(validation, 100), {name: first(data, 100) for name, data in others.items()}
         return fit(self, train, validation, n_epochs=n_epochs, **others)
 
