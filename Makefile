@@ -67,7 +67,7 @@ fresh: $(INSTALLED_DEV) ## are stored notebooks and rows of the ledger as old as
 # Two processes with a thread each are faster than one with two. Status 5: ARGS choose none of these tests.
 unit: $(INSTALLED_DEV) ## the unit tests but for those that train for long
 	OMP_NUM_THREADS=1 nice $(PY) -W "ignore:Unable to activate:RuntimeWarning" -m slipcover --json --out .coverage.json \
-	  -m pytest -m "not browser and not slow" -n 2 --dist loadscope $(ARGS) || [ $$? = 5 ]
+	  -m pytest -m "not browser and not slow" -n 2 --dist loadscope --no-loadscope-reorder $(ARGS) || [ $$? = 5 ]
 
 # What the unit tests reach, branches counted. Most of what they do not reach measures the ledger, for hours.
 coverage: $(INSTALLED_DEV)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
+import inspect
 import os
 import random
+import textwrap
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -159,7 +162,7 @@ def _content(thing: object, seen: list[object]) -> object:
     if isinstance(thing, FunctionType):
         around = [cell.cell_contents for cell in thing.__closure__ or ()]
         held = (thing.__defaults__, thing.__kwdefaults__, around, list(_named_in(thing)))
-        return [_bytecode(thing.__code__), *(_content(part, seen) for part in held)]
+        return [_definition(thing), *(_content(part, seen) for part in held)]
     own = [] if isinstance(thing, type) else _content(getattr(thing, "__dict__", None), seen)
     return [getattr(thing, "__qualname__", type(thing).__qualname__), own]
 
@@ -171,6 +174,27 @@ def _named_in(function: FunctionType) -> Iterator[tuple[str, object]]:
         is_of_module = isinstance(value, FunctionType) and value.__module__ == function.__module__
         if is_of_module or isinstance(value, (Tensor, np.ndarray, partial)) or _is_plain(value):
             yield name, value
+
+
+def _definition(function: FunctionType) -> str:
+    """What stands in a function's definition, without words and place; its bytecode where that cannot be read.
+
+    Bytecode is another in another version of Python, and under a debugger or a tool that counts which lines ran.
+    """
+    try:
+        (node,) = ast.parse(textwrap.dedent(inspect.getsource(function.__code__))).body
+    except (OSError, TypeError, SyntaxError, ValueError):
+        return _bytecode(function.__code__)
+    if not isinstance(node, ast.FunctionDef):  # a lambda: its line may hold others
+        return _bytecode(function.__code__)
+    first = node.body[0]
+    if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and len(node.body) > 1:
+        node.body = node.body[1:]  # the docstring
+    node.decorator_list, node.returns = [], None
+    for argument in ast.walk(node.args):
+        if isinstance(argument, ast.arg):
+            argument.annotation = None
+    return ast.dump(node)
 
 
 def _bytecode(code: CodeType) -> str:

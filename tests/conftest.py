@@ -27,6 +27,13 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("filterwarnings", "ignore::course_utils.data.OtherDataWarning")
 
 
+@pytest.hookimpl(trylast=True)  # after the choice by markers
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with long tests go first, so that at the end no worker waits for the other."""
+    files = {item.path for item in items if item.get_closest_marker("long")}
+    items.sort(key=lambda item: item.path not in files)
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _course_variables(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """The variables of this session: quiet, and one cache for all tests, so that data are parsed once."""

@@ -1167,6 +1167,13 @@ def test_a_number_that_a_loss_takes_from_its_module_is_a_part_of_it(tmp_path, mo
         script(tmp_path / "run.pt", loss=weighted)
 
 
+def test_a_loss_whose_bytecode_another_tool_or_python_has_rewritten_is_the_same(tmp_path, monkeypatch):
+    code = weighted.__code__
+    script(tmp_path / "run.pt", loss=weighted)
+    monkeypatch.setattr(weighted, "__code__", code.replace(co_consts=(*code.co_consts, "a tool's own")))
+    assert_same_run(script(tmp_path / "run.pt", loss=weighted), script(None, loss=weighted))
+
+
 def test_another_number_of_threads_is_another_set_up(tmp_path):
     script(tmp_path / "run.pt")
     n = torch.get_num_threads()
