@@ -4,7 +4,6 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV   ?= .venv
 PY     := $(VENV)/bin/python
 PROFILE ?= quick
-SEEDS  ?= 3
 NOTEBOOKS ?= $(sort $(wildcard notebooks/*.ipynb))
 
 # The environment is made anew for another Python or a moved folder, and brought up to date in place for another
@@ -119,8 +118,8 @@ run: $(INSTALLED_DEV) ## execute the notebooks top to bottom and store their out
 figures: $(INSTALLED_DEV) ## write figures/: the README's pictures, out of the stored notebooks
 	$(PY) -m tools.notebooks figures
 
-claims: $(INSTALLED_DEV) ## measure every claim of the chapter: figures/claims.json and .md (PROFILE=full SEEDS=3)
-	$(EMPTY_CACHE) $(PY) -m course_utils.claims all --profile $(PROFILE) --seeds $(SEEDS) --json figures/claims.json
+claims: $(INSTALLED_DEV) ## measure every claim of the chapter: figures/claims.json and .md (PROFILE=full WORKERS=2)
+	$(EMPTY_CACHE) $(PY) -m course_utils.claims all --profile $(PROFILE) --json figures/claims.json $(if $(WORKERS),--workers $(WORKERS)) $(ARGS)
 
 confirm: $(INSTALLED_DEV) ## after a change of form alone: one seed of each stale row of the ledger must give its stored value
 	$(EMPTY_CACHE) $(PY) -m course_utils.claims confirm --profile $(PROFILE)

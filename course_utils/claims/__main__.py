@@ -13,8 +13,9 @@ from pathlib import Path
 
 from course_utils.claims.audit import audit, contradictions
 from course_utils.claims.freshness import confirm, stale
-from course_utils.claims.measuring import RESULTS_FILE, Result, load_results, measure, save_results
+from course_utils.claims.measuring import RESULTS_FILE, Result, load_results, save_results
 from course_utils.claims.rows import CLAIMS
+from course_utils.claims.running import Plan, RunningError, RunStore, measure_all, open_lanes
 from course_utils.data import DataError
 from course_utils.environment import SettingsError
 from course_utils.settings import Settings, settings
@@ -57,27 +58,44 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _measure(ids: list[str], cfg: Settings, options: argparse.Namespace) -> int:
-    broken = missing = 0
-    for number, id in enumerate(ids, 1):
-        print(f"[{number}/{len(ids)}] {id} …", file=sys.stderr, flush=True)
-        result = measure(CLAIMS[id], cfg, n_seeds=options.seeds)
-        print(_line(result), flush=True)
+    """Measure rows on all workers; those of the file whose code, data and seeds are today's stay as they are."""
+    path: Path | None = options.json
+    missing: list[str] = []
+
+    def finished(result: Result) -> None:
+        claim = CLAIMS[result.id]
         if result.value is None:  # no data: an earlier measurement in the file stays
-            missing += CLAIMS[id].only_on in (None, cfg.profile)
-            continue
-        broken += cfg.profile in CLAIMS[id].reproduced and result.verdict != "holds"
-        if options.json:  # after every claim: an interrupted run keeps what it has measured
-            _save([result], options.json)
+            print(_line(result), flush=True)
+            missing.extend([claim.id] if claim.only_on in (None, cfg.profile) else [])
+            return
+        if path:  # after every row: an interrupted run keeps what it has measured
+            _save([result], path)
+            result = load_results(path)[claim.id, cfg.profile]  # judged among the others
+        print(_line(result), flush=True)
+
+    try:
+        stored = load_results(path) if path and not options.again else {}
+        store = RunStore(path and path.with_suffix(".runs.jsonl"), forget=options.again)
+        plan = Plan([CLAIMS[id] for id in ids], cfg, stored, store, n_seeds=options.seeds)
+        n_lacking = len(plan.missing)
+        print(f"{len(ids)} row(s), {n_lacking} seed(s) to measure", file=sys.stderr, flush=True)
+        with open_lanes(options.executor, min(options.workers, max(1, n_lacking))) as lanes:
+            results = measure_all(plan, lanes, progress=sys.stderr, finished=finished)
+    except (RunningError, DataError) as error:
+        sys.exit(f"error: {error}")
+    verdicts = {id: result.verdict for (id, profile), result in load_results(path).items() if profile == cfg.profile} \
+        if path else {result.id: result.verdict for result in results}  # fmt: skip
+    broken = [id for id in ids if cfg.profile in CLAIMS[id].reproduced and verdicts.get(id, "holds") != "holds"]
     if broken:
-        print(f"{broken} claim(s) that the ledger records as reproduced in the {cfg.profile} profile are not.")
+        print(f"{len(broken)} claim(s) that the ledger records as reproduced in the {cfg.profile} profile are not.")
     if missing:
-        print(f"{missing} claim(s) could not be measured, for lack of data.")
+        print(f"{len(missing)} claim(s) could not be measured, for lack of data.")
     return 1 if broken or missing else 0
 
 
 def _save(results: list[Result], path: Path) -> None:
     try:
-        save_results(results, path)
+        save_results(results, path, CLAIMS)
         path.with_suffix(".md").write_text(markdown_table(path), encoding="utf-8")
     except (OSError, DataError) as error:
         sys.exit(f"error: {error}")
@@ -146,8 +164,12 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--profile", choices=("quick", "full"), help="default: COURSE_PROFILE, or quick")
     again.add_argument("--json", type=Path, metavar="FILE", default=RESULTS_FILE, help="the stored results")
     for command in (one, everything):
-        command.add_argument("--seeds", type=_positive, default=3, metavar="N", help="default: 3")
+        command.add_argument("--seeds", type=_positive, metavar="N", help="to try something: instead of each row's own")
         command.add_argument("--json", type=Path, metavar="FILE", help="write the results there, and a table beside it")
+        command.add_argument("--again", action="store_true", help="also what the file holds already")
+        command.add_argument("--workers", type=_positive, default=os.cpu_count() or 1, metavar="N",
+                             help="processes on this machine; default: one a core")  # fmt: skip
+        command.add_argument("--executor", metavar="dask://HOST:PORT", help="the workers of a Dask cluster instead")
     return parser
 
 

@@ -11,17 +11,13 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-from scipy import stats
-
 from course_utils.claims.measuring import Result
 from course_utils.claims.rows import CLAIMS, Claim
 from course_utils.claims.table import HEAD, claims_table
-from course_utils.claims.verdicts import half_width, judge
+from course_utils.claims.verdicts import Difference, q_values, verdicts_of
 
-FALSE_DISCOVERIES = 0.05
 FEWEST_FOR_SIGNS = 5  # with fewer seeds no arrangement of signs is rare
 MOST_FOR_SIGNS = 16  # 2^n arrangements are looked at
-NORMAL_95 = 1.96
 COLUMNS = ("statement", "measured as", "", "quick", "full")  # of a claims table; the third is the notebook's own
 
 
@@ -59,7 +55,7 @@ class Design:
         effect = statistics.fmean(differences)
         sd = statistics.stdev(differences) if len(differences) > 1 else 0.0
         return cls(
-            claim, result, p=p_value(claim, differences, result.intervals),
+            claim, result, p=Difference.of(differences, result.intervals).p(claim),
             p_signs=None if claim.relation == "≈" else sign_flip_p(differences), effect=effect,
             effect_in_sds=effect / sd if sd else None,
             effect_in_percent=100 * effect / abs(result.reference) if result.reference else None,
@@ -75,25 +71,14 @@ class Design:
             sizes.append(f"{self.effect_in_sds:+.1f} sd")
         if self.effect_in_percent is not None:
             sizes.append(f"{self.effect_in_percent:+.1f} %")
+        before = f" (before: {self.result.verdict_before})" if self.result.verdict_before else ""
+        matters = self.claim.smallest_that_matters(self.result.reference or 0.0)
+        sizes.append(f"{matters:.2g} matters" if matters else "any difference matters")
         return (
-            f"{self.claim.id} [{self.result.profile}] {self.result.verdict}; {len(self.result.seeds)} seed(s), "
-            f"interval over {over}; {', '.join(numbers)}; {', '.join(sizes)}; said by {self.claim.said_by}"
+            f"{self.claim.id} [{self.result.profile}] {self.result.verdict}{before}; {len(self.result.seeds)} of "
+            f"{self.claim.n_seeds(self.result.profile)} seed(s), interval over {over}; {', '.join(numbers)}; "
+            f"{', '.join(sizes)}; said by {self.claim.said_by}"
         )
-
-
-def p_value(claim: Claim, differences: Sequence[float], intervals: Sequence[Sequence[float]]) -> float | None:
-    """Compute p of a row by the wider of its intervals, as the verdict does; None where there is none."""
-    n, mean = len(differences), statistics.fmean(differences)
-    error = statistics.stdev(differences) / math.sqrt(n) if n > 1 else 0.0
-    chance = stats.t(n - 1) if n > 1 else stats.norm()
-    half_of_items = statistics.fmean(high - low for low, high in intervals) / 2 if intervals else 0.0
-    if half_of_items > half_width(differences):
-        error, chance = half_of_items / NORMAL_95, stats.norm()
-    if not error:  # all seeds agree to the last digit; or a single run
-        return 0.0 if n > 1 and (mean or claim.relation == "≈") else None
-    if claim.relation == "≈":
-        return float(max(chance.sf((mean + claim.tolerance) / error), chance.cdf((mean - claim.tolerance) / error)))
-    return float(2 * chance.sf(abs(mean) / error))
 
 
 def sign_flip_p(differences: Sequence[float]) -> float | None:
@@ -114,13 +99,6 @@ def sign_flip_p(differences: Sequence[float]) -> float | None:
     return sum(total >= measured * (1 - 1e-12) for total in sums) / len(sums)
 
 
-def q_values(designs: Sequence[Design]) -> list[float | None]:
-    """Correct the p of a profile's rows for their number (Benjamini & Hochberg, 1995); None where there is no p."""
-    known = [design.p for design in designs if design.p is not None]
-    corrected = iter(stats.false_discovery_control(known) if known else ())
-    return [None if design.p is None else float(next(corrected)) for design in designs]
-
-
 def audit(claims: Mapping[str, Claim], results: Mapping[tuple[str, str], Result]) -> tuple[list[str], list[str]]:
     """Describe every stored row, and find what contradicts it.
 
@@ -133,23 +111,22 @@ def audit(claims: Mapping[str, Claim], results: Mapping[tuple[str, str], Result]
     -------
     tuple
         A line a stored row; and problems, a sentence each: a verdict that is not what the rule says of the stored
-        values, or one that does not survive the correction for the number of rows.
+        values, or another number of seeds than the row's.
     """
     lines, problems = [], []
     for profile in ("quick", "full"):
-        designs = [Design.of(claims[id], result) for (id, of_profile), result in results.items()
-                   if of_profile == profile and id in claims and result.values
-                   and claims[id].only_on in (None, profile)]  # fmt: skip
-        for design, q in zip(designs, q_values(designs), strict=True):
-            row, result = design.claim, design.result
-            lines.append(design.line(q))
-            today, _ = judge(row, result.values, result.references, result.profile, result.intervals)
+        stored = [result for (id, of_profile), result in results.items()
+                  if of_profile == profile and id in claims and result.values
+                  and claims[id].only_on in (None, profile)]  # fmt: skip
+        of_row = zip(stored, q_values(claims, stored), verdicts_of(claims, stored), strict=True)
+        for result, q, (today, _) in of_row:
+            row = claims[result.id]
+            lines.append(Design.of(row, result).line(q))
             if today != result.verdict:
                 problems.append(f"{row.id} [{profile}]: {result.verdict!r} is stored, its values say {today!r}")
-            if result.verdict == "holds" and q is not None and q > FALSE_DISCOVERIES:
+            if len(result.seeds) != row.n_seeds(profile):
                 problems.append(
-                    f"{row.id} [{profile}]: holds with p {_small(design.p)}, but among {len(designs)} rows that does "
-                    f"not survive the correction for their number (q {_small(q)}): plan more seeds, measure all of them"
+                    f"{row.id} [{profile}]: {len(result.seeds)} seed(s) are stored, the row says {row.n_seeds(profile)}"
                 )
     return lines, problems
 

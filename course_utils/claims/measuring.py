@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from course_utils import checkpoint, provenance
-from course_utils.claims.rows import Claim, Measurement, Relation, row
-from course_utils.claims.verdicts import Verdict, judge
+from course_utils.claims.rows import CLAIMS, Claim, Measurement, Relation, row
+from course_utils.claims.verdicts import Verdict, judge, verdicts_of
 from course_utils.data import DataError, loaded_data
 from course_utils.data.offline_images import load_mnist_5k
 from course_utils.data.python_docs import load_python_docs
@@ -53,6 +54,8 @@ class Result:
         Column of a figure → its values, a list a seed.
     intervals
         Of each seed the 95 % interval over the queries or test images, [low, high]; empty where these are no sample.
+    verdict_before
+        The verdict before it last changed; empty where it never did.
     made_with
         `code`, a fingerprint of what measures the row, and `data`, checksums of the offline data sets.
     """
@@ -74,10 +77,58 @@ class Result:
     seconds: float
     series: dict[str, list[list[float]]] = field(default_factory=dict)
     intervals: list[list[float]] = field(default_factory=list)
+    verdict_before: str = ""
     made_with: dict[str, Any] = field(default_factory=dict)
 
 
-def measure(claim: Claim, cfg: Settings, *, n_seeds: int) -> Result:
+@dataclass(frozen=True)
+class Run:
+    """One seed of a row.
+
+    Parameters
+    ----------
+    seed
+        The seed.
+    found
+        What it gave; None where data are missing.
+    seconds
+        How long it took.
+    missing
+        Which data are missing, and where they come from; empty where none are.
+    """
+
+    seed: int
+    found: Measurement | None
+    seconds: float
+    missing: str = ""
+
+
+def run_of(claim: Claim, cfg: Settings, seed: int) -> Run:
+    """Measure one seed of a row."""
+    start = time.perf_counter()
+    try:
+        found, missing = claim.measure(cfg, seed), ""
+    except DataError as error:
+        found, missing = None, str(error)
+    return Run(seed, found, time.perf_counter() - start, missing)
+
+
+def seeds_of(claim: Claim, cfg: Settings, n_seeds: int | None = None) -> list[int]:
+    """Return the seeds of a row: the first is that of the settings, the others follow it; their number is the row's.
+
+    Raises
+    ------
+    ValueError
+        n_seeds is given, and below 1.
+    """
+    if n_seeds is None:
+        n_seeds = claim.n_seeds(cfg.profile)
+    if n_seeds < 1:
+        raise ValueError(f"n_seeds is {n_seeds}; it must be at least 1.")
+    return [cfg.seed + i for i in range(n_seeds if claim.seeded else 1)]
+
+
+def measure(claim: Claim, cfg: Settings, *, n_seeds: int | None = None) -> Result:
     """Measure a row of the ledger, seed by seed.
 
     Parameters
@@ -87,7 +138,7 @@ def measure(claim: Claim, cfg: Settings, *, n_seeds: int) -> Result:
     cfg
         The profile, and the first seed; the others follow it.
     n_seeds
-        How many; one is enough for a row in which no seed enters.
+        How many; None: as many as the row says. One is enough for a row in which no seed enters.
 
     Returns
     -------
@@ -99,31 +150,57 @@ def measure(claim: Claim, cfg: Settings, *, n_seeds: int) -> Result:
     ValueError
         n_seeds is below 1, or there is no reference to compare with.
     """
-    if n_seeds < 1:
-        raise ValueError(f"n_seeds is {n_seeds}; it must be at least 1.")
-    seeds = [cfg.seed + i for i in range(n_seeds if claim.seeded else 1)]
-    start, missing = time.perf_counter(), ""
-    try:
-        runs = [claim.measure(cfg, seed) for seed in seeds]
-    except DataError as error:
-        seeds, runs, missing = [], [], str(error)
-    values, references = [r.value for r in runs], [reference_of(claim, r) for r in runs]
-    intervals = [list(r.interval) for r in runs if r.interval is not None]
+    return composed(claim, cfg.profile, [run_of(claim, cfg, seed) for seed in seeds_of(claim, cfg, n_seeds)])
+
+
+def composed(claim: Claim, profile: Profile, runs: Sequence[Run]) -> Result:
+    """Put the seeds of a row together: mean, spread, and the verdict that the row has by itself.
+
+    Parameters
+    ----------
+    claim
+        The row.
+    profile
+        The profile that it was measured in.
+    runs
+        Its seeds, in order.
+
+    Returns
+    -------
+    Result
+        Without values, where data were missing for one of them.
+    """
+    missing = next((run.missing for run in runs if run.missing), "")
+    found = [] if missing else [run.found for run in runs if run.found is not None]
+    values, references = [r.value for r in found], [reference_of(claim, r) for r in found]
+    intervals = [list(r.interval) for r in found if r.interval is not None]
     verdict: Verdict = "not measurable"
     reason = missing
-    if not missing:
-        verdict, reason = judge(claim, values, references, cfg.profile, intervals)
+    if found:
+        verdict, reason = judge(claim, values, references, profile, intervals)
     return Result(
         id=claim.id, unit=claim.unit, relation=claim.relation, source=claim.source, verdict=verdict, reason=reason,
-        value=statistics.fmean(values) if runs else None,
-        sd=(statistics.stdev(values) if len(runs) > 1 else 0.0) if runs else None,
-        reference=statistics.fmean(references) if runs else claim.reference,
-        data=runs[0].data if runs else "", profile=cfg.profile, seeds=seeds, values=values, references=references,
-        seconds=round(time.perf_counter() - start, 1),
-        series={name: [list(r.series[name]) for r in runs] for name in runs[0].series} if runs else {},
+        value=statistics.fmean(values) if found else None,
+        sd=(statistics.stdev(values) if len(found) > 1 else 0.0) if found else None,
+        reference=statistics.fmean(references) if found else claim.reference,
+        data=found[0].data if found else "", profile=profile, seeds=[run.seed for run in runs] if found else [],
+        values=values, references=references, seconds=round(math.fsum(run.seconds for run in runs), 1),
+        series={name: [list(r.series[name]) for r in found] for name in found[0].series} if found else {},
         intervals=intervals,
-        made_with=made_with(claim, runs[0].data) if runs else {},
+        made_with=made_with(claim, found[0].data) if found else {},
     )  # fmt: skip
+
+
+def runs_in(result: Result) -> list[Run]:
+    """Take a stored result apart again: its seeds, each with an equal part of its time."""
+    intervals: list[tuple[float, float] | None] = [(low, high) for low, high in result.intervals]
+    intervals = intervals or [None] * len(result.seeds)
+    parts = zip(result.seeds, result.values, result.references, intervals, strict=True)
+    return [
+        Run(seed, Measurement(value, reference, result.data, {name: rows[i] for name, rows in result.series.items()},
+                              interval), result.seconds / len(result.seeds))
+        for i, (seed, value, reference, interval) in enumerate(parts)
+    ]  # fmt: skip
 
 
 def reference_of(claim: Claim, run: Measurement) -> float:
@@ -144,10 +221,28 @@ def code_of(claim: Claim) -> str:
     return code_fingerprint(claim.measure, stop=LEFT_OUT)
 
 
-def save_results(results: Sequence[Result], path: Path) -> None:
-    """Write results into a JSON file; rows of other claims and profiles that it holds already stay."""
+def save_results(results: Sequence[Result], path: Path, claims: Mapping[str, Claim] = CLAIMS) -> None:
+    """Write results into a JSON file; rows of other claims and profiles that it holds already stay.
+
+    The rows of a profile are judged together, as one of many may hold by chance: all verdicts of the file are written
+    anew. What a row's verdict was before it last changed is kept.
+    """
     merged = {(row["id"], row["profile"]): row for row in _read_rows(path)}
-    merged.update({(r.id, r.profile): asdict(r) for r in results})
+    for result in results:
+        before = merged.get((result.id, result.profile), {})
+        merged[result.id, result.profile] = asdict(result) | {
+            "verdict": before.get("verdict", result.verdict), "verdict_before": before.get("verdict_before", ""),
+        }  # fmt: skip
+        if not result.values:
+            merged[result.id, result.profile]["verdict"] = result.verdict
+    for profile in ("quick", "full"):
+        of_profile = [Result(**row) for row in merged.values() if row["profile"] == profile and row["values"]]
+        of_ledger = [result for result in of_profile if result.id in claims]
+        for result, (verdict, reason) in zip(of_ledger, verdicts_of(claims, of_ledger), strict=True):
+            row = merged[result.id, profile]
+            if verdict != row["verdict"]:
+                row["verdict_before"] = row["verdict"]
+            row["verdict"], row["reason"] = verdict, reason
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(path.name + ".tmp")
     unfinished.write_text(

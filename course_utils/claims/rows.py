@@ -22,6 +22,13 @@ V10 = "Vincent et al., JMLR 11:3371 (2010)"
 HS06 = "Hinton & Salakhutdinov, Science 313:504 (2006), Fig. 2B"
 SSE, ERROR, POINTS, P10, P100 = "SSE per image", "test error, %", "points", "precision at 10", "precision at 100"
 BOTH: tuple[Profile, ...] = ("quick", "full")
+# The smallest difference from a baseline of the same run that matters: one rule a unit, the same for all rows, as a
+# share of the baseline or in the unit itself. A published number or a bound says itself what matters. 0.01 of precision
+# is one of a hundred results; 0.2 dB is 5 % of the squared error.
+SHARE_THAT_MATTERS = {SSE: 0.02, "nats per image": 0.02}
+OTHER_SHARE_THAT_MATTERS = 0.05
+DIFFERENCE_THAT_MATTERS = {P10: 0.01, P100: 0.01, "dB": 0.2, "% right": 1.0, "% accepted by the critic": 2.0,
+                           "% accepted": 2.0, "area under the ROC curve": 0.02}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -86,12 +93,20 @@ class Claim:
         Where the reference comes from.
     measure
         `measure(cfg, seed)` → Measurement.
+    chapter
+        The module of the measuring function: rows of one chapter share trained nets.
     reference
         A published number or a bound; None where the measurement has its own baseline.
     tolerance
         For ≈: the largest difference that is still "about equal".
     only_on
         The profile that a published number is about; None for both.
+    seeds
+        How many seeds the quick profile has, and the full one. They stand here before anything is measured, and
+        `make claims` uses them: at least 10 where one costs less than 30 s, at least 5 where it costs less than 5
+        minutes, else 3.
+    matters
+        The smallest difference that matters, in the row's unit; None: what `smallest_that_matters` says of the unit.
     seeded
         False where no seed enters.
     reproduced
@@ -108,11 +123,26 @@ class Claim:
     said_by: str = COURSE
     source: str = SAME_RUN
     measure: Callable[[Settings, int], Measurement]
+    chapter: str = ""
     reference: float | None = None
     tolerance: float = 0.0
     only_on: Profile | None = None
+    seeds: tuple[int, int] = (10, 3)
+    matters: float | None = None
     seeded: bool = True
     reproduced: tuple[Profile, ...] = ()
+
+    def n_seeds(self, profile: Profile) -> int:
+        """The number of seeds that the row has in a profile."""
+        return self.seeds[BOTH.index(profile)] if self.seeded else 1
+
+    def smallest_that_matters(self, reference: float) -> float:
+        """The smallest difference from this reference that matters, in the row's unit."""
+        if self.matters is not None or self.reference is not None:
+            return self.matters or 0.0
+        if self.unit in DIFFERENCE_THAT_MATTERS:
+            return DIFFERENCE_THAT_MATTERS[self.unit]
+        return SHARE_THAT_MATTERS.get(self.unit, OTHER_SHARE_THAT_MATTERS) * abs(reference)
 
 
 CLAIMS: dict[str, Claim] = {}
@@ -141,7 +171,9 @@ def row(
 
     def add(function: Measure) -> Measure:
         measure = partial(measured_on, on, function)
-        CLAIMS[id] = Claim(id=id, system=system, sentence=sentence, measure=measure, **fields)
+        CLAIMS[id] = Claim(
+            id=id, system=system, sentence=sentence, measure=measure, chapter=function.__module__, **fields
+        )
         return function
 
     return add

@@ -36,7 +36,7 @@ class Finding:
     reference
         What it is compared with.
     verdict
-        "holds", "fails here" or "not measurable".
+        "holds", "fails here", "level" or "not measurable".
     reason
         The verdict's reason, in words.
     """
@@ -240,7 +240,8 @@ def _seeds(result: Result) -> str:
 
 
 def _mark(verdict: str) -> str:
-    return {"holds": "✓ <b>holds</b>", "fails here": "✗ <b>fails here</b>"}.get(verdict, f"– {verdict}")
+    marks = {"holds": "✓ <b>holds</b>", "fails here": "✗ <b>fails here</b>", "level": "= <b>level</b>"}
+    return marks.get(verdict, f"– {verdict}")
 
 
 def _number(value: float | None) -> str:

@@ -4,27 +4,112 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
 
 from scipy import stats
 
 from course_utils.claims.rows import Claim
 from course_utils.settings import Profile
 
-Verdict = Literal["holds", "fails here", "not measurable"]
+Verdict = Literal["holds", "fails here", "level", "not measurable"]
+FALSE_DISCOVERIES = 0.05  # among a profile's rows (Benjamini & Hochberg, 1995)
+
+
+class Stored(Protocol):
+    """What of a stored result decides its verdict; see `measuring.Result`."""
+
+    @property
+    def id(self) -> str: ...  # noqa: D102
+    @property
+    def profile(self) -> Profile: ...  # noqa: D102
+    @property
+    def values(self) -> list[float]: ...  # noqa: D102
+    @property
+    def references(self) -> list[float]: ...  # noqa: D102
+    @property
+    def intervals(self) -> list[list[float]]: ...  # noqa: D102
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The mean of value − reference, with what chance adds to it: by the wider of its intervals.
+
+    Parameters
+    ----------
+    mean
+        In the row's unit.
+    error
+        Its standard error; 0 where there is none, as of a single run.
+    n
+        The number of seeds.
+    of_items
+        Ends of the 95 % interval over the queries or test images, where that is the wider; else None.
+    """
+
+    mean: float
+    error: float
+    n: int
+    of_items: tuple[float, float] | None = None
+
+    @classmethod
+    def of(cls, differences: Sequence[float], intervals: Sequence[Sequence[float]] = ()) -> Difference:
+        """Compute it from a difference a seed, and of each seed the interval over the items (or none)."""
+        mean = statistics.fmean(differences)
+        n = len(differences)
+        error = statistics.stdev(differences) / math.sqrt(n) if n > 1 else 0.0
+        if intervals:
+            low, high = (statistics.fmean(ends) for ends in zip(*intervals, strict=True))
+            if (high - low) / 2 > half_width(differences):
+                return cls(mean, (high - low) / 2 / _normal(0.95), n, (low, high))
+        return cls(mean, error, n)
+
+    @property
+    def has_interval(self) -> bool:
+        """Whether chance enters: not in a single run, nor where all seeds agree to the last digit."""
+        return self.error > 0
+
+    def interval(self, level: float) -> tuple[float, float]:
+        """Compute the interval at this level: Student's over the seeds, or that over the items."""
+        if self.of_items:
+            share = _normal(level) / _normal(0.95)
+            low, high = self.of_items
+            return self.mean + (low - self.mean) * share, self.mean + (high - self.mean) * share
+        half = _students(level, self.n) * self.error if self.error else 0.0
+        return self.mean - half, self.mean + half
+
+    def p(self, claim: Claim) -> float | None:
+        """Compute p of the row: two-sided, or of ≈ the larger of two one-sided tests; None without an interval."""
+        if not self.has_interval:
+            agrees = self.n > 1 and (self.mean or claim.relation == "≈")
+            return 0.0 if agrees else None
+        chance = stats.norm() if self.of_items else stats.t(self.n - 1)
+        if claim.relation == "≈":
+            below, above = self.mean + claim.tolerance, self.mean - claim.tolerance
+            return float(max(chance.sf(below / self.error), chance.cdf(above / self.error)))
+        return float(2 * chance.sf(abs(self.mean) / self.error))
+
+    def words(self, level: float) -> str:
+        """Say it in words."""
+        if not self.has_interval:
+            return f"difference {self.mean:+.3g}"
+        low, high = self.interval(level)
+        over = " over the queries or images" if self.of_items else ""
+        return f"difference {self.mean:+.3g}, {100 * level:.0f} % interval{over} {low:+.3g} to {high:+.3g}"
 
 
 def judge(
     claim: Claim, values: Sequence[float], references: Sequence[float], profile: Profile,
-    intervals: Sequence[Sequence[float]] = (),
+    intervals: Sequence[Sequence[float]] = (), *, q: float | None = None,
 ) -> tuple[Verdict, str]:  # fmt: skip
     """Judge measured values by the interval of value − reference, paired by seed.
 
-    < and >: the 95 % interval lies wholly on the claimed side (holds), wholly on the other (fails here), or on both
-    (not measurable). ≈: two one-sided tests at 5 %, that is the 90 % interval, within the tolerance on both sides
-    (holds), wholly beyond it (fails here), or neither. The interval is Student's over the seeds, or the one over the
-    queries or test images, whichever is wider. A single run without either has no interval: its number decides.
+    < and >: the 95 % interval lies on the claimed side (holds), on the other (fails here), or on both (not measurable).
+    A difference that is smaller than what matters, by its mean, or surely, by its interval, is "level". ≈: two
+    one-sided tests at 5 %, that is the 90 % interval, within the tolerance on both sides (holds), wholly beyond it
+    (fails here), or neither. The interval is Student's over the seeds, or the one over the queries or test images,
+    whichever is wider. A single run without either has no interval: its number decides.
 
     Parameters
     ----------
@@ -37,6 +122,8 @@ def judge(
     intervals
         Of each seed the 95 % interval of value − reference over the queries or test images; empty where these are no
         sample.
+    q
+        The row's p, corrected for the number of rows of the profile: above 0.05, nothing is shown. None: no correction.
 
     Returns
     -------
@@ -45,54 +132,106 @@ def judge(
 
     References
     ----------
-    Schuirmann, J. Pharmacokinet. Biopharm. 15:657 (1987), for the two one-sided tests.
+    Schuirmann, J. Pharmacokinet. Biopharm. 15:657 (1987), for the two one-sided tests; Benjamini & Hochberg, J. R.
+    Stat. Soc. B 57:289 (1995), for q.
     """
     if claim.only_on not in (None, profile):
         return "not measurable", f"the published number is for the {claim.only_on} profile's data"
     differences = [v - r for v, r in zip(values, references, strict=True)]
-    mean = statistics.fmean(differences)
-    if not math.isfinite(mean):
+    if not math.isfinite(statistics.fmean(differences)):
         return "not measurable", f"the measured value is {statistics.fmean(values)}"
-    level = 0.90 if claim.relation == "≈" else 0.95
-    low, high, reason = _interval(differences, intervals, level)
+    found = Difference.of(differences, intervals)
     if claim.relation == "≈":
-        reason += f", tolerance {claim.tolerance:g}"
-        holds = -claim.tolerance <= low and high <= claim.tolerance
-        fails = low > claim.tolerance or high < -claim.tolerance
+        verdict, reason = _about_equal(claim, found)
+        by_chance = verdict == "holds"
     else:
-        side = -1 if claim.relation == "<" else 1
-        holds = low * side > 0 and high * side > 0
-        fails = low * side <= 0 and high * side <= 0
+        verdict, reason = _on_one_side(claim, found, statistics.fmean(references))
+        by_chance = verdict in ("holds", "fails here")
+    if by_chance and q is not None and q > FALSE_DISCOVERIES:
+        return "not measurable", f"{reason}: among all rows of the profile that may be chance (q {q:.3f})"
+    return verdict, reason
+
+
+def _about_equal(claim: Claim, found: Difference) -> tuple[Verdict, str]:
+    low, high = found.interval(0.90)
+    reason = f"{found.words(0.90)}, tolerance {claim.tolerance:g}"
+    if -claim.tolerance <= low and high <= claim.tolerance:
+        return "holds", reason
+    if low > claim.tolerance or high < -claim.tolerance:
+        return "fails here", reason
+    return "not measurable", f"{reason}: it does not tell"
+
+
+def _on_one_side(claim: Claim, found: Difference, reference: float) -> tuple[Verdict, str]:
+    low, high = found.interval(0.95)
+    reason = found.words(0.95)
+    side = -1 if claim.relation == "<" else 1
+    holds = low * side > 0 and high * side > 0
+    fails = low * side <= 0 and high * side <= 0
+    matters = claim.smallest_that_matters(reference)
+    if found.has_interval and matters:
+        is_small = (holds or fails) and abs(found.mean) < matters
+        if is_small or -matters < low <= high < matters:
+            return "level", f"{reason}; less than {matters:.3g} does not matter"
     if holds or fails:
         return "holds" if holds else "fails here", reason
     return "not measurable", f"{reason}: it does not tell"
 
 
-def _interval(
-    differences: Sequence[float], intervals: Sequence[Sequence[float]], level: float
-) -> tuple[float, float, str]:  # fmt: skip
-    """Low and high end of the wider interval, and how it reads."""
-    mean = statistics.fmean(differences)
-    half = half_width(differences, level)
-    low, high, over = mean - half, mean + half, ""
-    if intervals:
-        of_items = [statistics.fmean(ends) for ends in zip(*intervals, strict=True)]
-        if of_items[1] - of_items[0] > high - low:
-            (low, high), level, over = of_items, 0.95, " over the queries or images"
-    if low == high:
-        return low, high, f"difference {mean:+.3g}"
-    return low, high, f"difference {mean:+.3g}, {100 * level:.0f} % interval{over} {low:+.3g} to {high:+.3g}"
+def verdicts_of(claims: Mapping[str, Claim], results: Sequence[Stored]) -> list[tuple[Verdict, str]]:
+    """Judge the rows of one profile together.
+
+    Parameters
+    ----------
+    claims
+        The ledger.
+    results
+        Of rows of that ledger, in one profile, each with values.
+
+    Returns
+    -------
+    list of tuple
+        Verdict and reason of each.
+    """
+    rows = [claims[result.id] for result in results]
+    return [
+        judge(row, r.values, r.references, r.profile, r.intervals, q=q)
+        for row, r, q in zip(rows, results, q_values(claims, results), strict=True)
+    ]
+
+
+def q_values(claims: Mapping[str, Claim], results: Sequence[Stored]) -> list[float | None]:
+    """Correct the p of a profile's rows for their number (Benjamini & Hochberg, 1995); None where there is no p."""
+    found = [_p(claims[result.id], result) for result in results]
+    known = [p for p in found if p is not None]
+    corrected = iter(stats.false_discovery_control(known) if known else ())
+    return [None if p is None else float(next(corrected)) for p in found]
+
+
+def _p(claim: Claim, result: Stored) -> float | None:
+    """Compute p of a row; None where it has none, or is about another profile's data."""
+    differences = [v - r for v, r in zip(result.values, result.references, strict=True)]
+    if claim.only_on not in (None, result.profile) or not all(map(math.isfinite, differences)):
+        return None
+    return Difference.of(differences, result.intervals).p(claim)
 
 
 def half_width(values: Sequence[float], level: float = 0.95) -> float:
     """Compute half of the interval of the mean of a few values (Student's t); 0 for one value or equal ones."""
     if len(values) < 2:
         return 0.0
-    t = stats.t.ppf((1 + level) / 2, len(values) - 1)
-    return float(t * statistics.stdev(values) / math.sqrt(len(values)))
+    return _students(level, len(values)) * statistics.stdev(values) / math.sqrt(len(values))
 
 
 def interval_of_mean(values: Sequence[float]) -> tuple[float, float]:
     """Compute the 95 % interval of a mean over test images (Student's t)."""
     mean, half = statistics.fmean(values), half_width(values)
     return mean - half, mean + half
+
+
+def _students(level: float, n: int) -> float:
+    return float(stats.t.ppf((1 + level) / 2, n - 1))
+
+
+def _normal(level: float) -> float:
+    return float(stats.norm.ppf((1 + level) / 2))

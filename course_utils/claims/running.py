@@ -1,0 +1,344 @@
+"""Many rows measured at once: on every core or on a cluster, each seed kept as soon as it is done.
+
+Rows of a chapter share trained nets, so a seed of a whole chapter goes to one worker, row by row. Each worker computes
+with one thread: the numbers do not depend on how many workers there are.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import BrokenExecutor, ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, TextIO
+
+import torch
+
+from course_utils.claims.freshness import why_stale
+from course_utils.claims.measuring import Result, Run, code_of, composed, run_of, runs_in, seeds_of
+from course_utils.claims.rows import CLAIMS, Claim, Measurement
+from course_utils.data import DataError, known_data
+from course_utils.settings import Settings
+
+Lane = Callable[[Claim, Settings, int], Run]  # measures one seed of a row, in a worker of its own
+GUESS_S = 20.0  # of a seed that was never measured
+
+
+class RunningError(RuntimeError):
+    """The workers cannot be used; the message says which, and what to do."""
+
+
+# ------------------------------------------------------------------------------------------------------ where they run
+
+
+@contextmanager
+def open_lanes(where: str | None, n_workers: int) -> Iterator[list[Lane]]:
+    """Start the workers; end them afterwards.
+
+    Parameters
+    ----------
+    where
+        None for this machine, or "dask://host:port", the scheduler of a Dask cluster whose workers have this package.
+    n_workers
+        How many processes on this machine; with 1, this process does it.
+
+    Yields
+    ------
+    list of callable
+        A lane for each worker, `lane(claim, cfg, seed)` → Run.
+
+    Raises
+    ------
+    RunningError
+        The cluster cannot be reached.
+    """
+    with ExitStack() as opened:
+        if where is not None:
+            yield opened.enter_context(_cluster(where))
+        elif n_workers == 1:
+            yield [opened.enter_context(_this_process())]
+        else:
+            spawn = multiprocessing.get_context("spawn")
+            pools = [opened.enter_context(ProcessPoolExecutor(1, mp_context=spawn)) for _ in range(n_workers)]
+            yield [_lane_of(pool) for pool in pools]
+
+
+@contextmanager
+def _this_process() -> Iterator[Lane]:
+    n = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield run_of
+    finally:
+        torch.set_num_threads(n)
+
+
+def _lane_of(pool: ProcessPoolExecutor) -> Lane:
+    def lane(claim: Claim, cfg: Settings, seed: int) -> Run:
+        try:
+            return pool.submit(_run_in_worker, claim.id, cfg, seed).result()
+        except BrokenExecutor:
+            raise RunningError(
+                f"The worker that measured {claim.id}, seed {seed}, ended without a word: out of memory? What was done "
+                f"is kept; run the command again, with fewer --workers."
+            ) from None
+
+    return lane
+
+
+@contextmanager
+def _cluster(where: str) -> Iterator[list[Lane]]:
+    if not where.startswith("dask://"):
+        raise RunningError(f"--executor must be dask://host:port, not {where!r}.")
+    try:
+        from distributed import Client
+    except ImportError as error:
+        raise RunningError("A Dask cluster needs the package distributed: pip install distributed.") from error
+    try:
+        client = Client(f"tcp://{where.removeprefix('dask://')}", timeout="10s")
+    except OSError as error:
+        raise RunningError(f"No Dask scheduler answers at {where}: {error}.") from error
+
+    def lane_of(worker: str) -> Lane:
+        def lane(claim: Claim, cfg: Settings, seed: int) -> Run:
+            future = client.submit(_run_in_worker, claim.id, cfg, seed, workers=[worker], pure=False)
+            return future.result()
+
+        return lane
+
+    with client:
+        workers = list(client.scheduler_info(n_workers=-1)["workers"])
+        if not workers:
+            raise RunningError(f"The Dask cluster at {where} has no workers. Start some: dask worker host:port.")
+        yield [lane_of(worker) for worker in workers]
+
+
+def _run_in_worker(id: str, cfg: Settings, seed: int) -> Run:
+    torch.set_num_threads(1)
+    os.environ["COURSE_QUIET"] = "1"
+    return run_of(CLAIMS[id], cfg, seed)
+
+
+# ------------------------------------------------------------------------------------------------- what is done already
+
+
+class RunStore:
+    """The seeds that are measured, in a file beside the ledger, a line each; so that an interruption loses none.
+
+    A seed counts as measured while the code of its row and its data are the same.
+
+    Parameters
+    ----------
+    path
+        The file; None keeps nothing.
+    forget
+        Begin anew: what the file holds does not count.
+    """
+
+    def __init__(self, path: Path | None, *, forget: bool = False) -> None:
+        self.path = path
+        self._runs: dict[tuple[str, str, str, int], Run] = {}
+        known = {name: entry["sha256"] for name, entry in known_data().items()}
+        for entry in [] if forget else self._lines():
+            data = {name: sha for name, sha in known.items() if name in entry["found"]["data"]}
+            if entry["data"] == data:
+                found = Measurement(**entry["found"])
+                interval = found.interval and (found.interval[0], found.interval[1])
+                run = Run(entry["seed"], replace(found, interval=interval), entry["seconds"])
+                self._runs[entry["code"], entry["id"], entry["profile"], entry["seed"]] = run
+
+    def _lines(self) -> list[dict[str, Any]]:
+        if self.path is None or not self.path.exists():
+            return []
+        found = []
+        for line in self.path.read_text(encoding="utf-8").splitlines():
+            try:
+                found.append(json.loads(line))
+            except ValueError:  # half a line, of a run that was killed while it wrote
+                continue
+        return found
+
+    def find(self, code: str, id: str, profile: str, seed: int) -> Run | None:
+        """Return the run of a seed, if it is there."""
+        return self._runs.get((code, id, profile, seed))
+
+    def add(self, code: str, id: str, profile: str, run: Run) -> None:
+        """Keep a run, on the disk at once."""
+        if self.path is None or run.found is None:
+            return
+        self._runs[code, id, profile, run.seed] = run
+        known = {name: entry["sha256"] for name, entry in known_data().items() if name in run.found.data}
+        found = vars(run.found) | {"series": dict(run.found.series)}
+        entry = {"id": id, "profile": profile, "seed": run.seed, "code": code, "data": known, "found": found,
+                 "seconds": round(run.seconds, 2)}  # fmt: skip
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(entry, ensure_ascii=False) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+
+# ------------------------------------------------------------------------------------------------------------ the rows
+
+
+@dataclass
+class Plan:
+    """What is to be measured, and what is there already.
+
+    Parameters
+    ----------
+    claims
+        The rows, in the order of the ledger.
+    cfg
+        The profile and the first seed.
+    stored
+        The ledger's results by (id, profile); the seeds of a fresh one are not measured again.
+    store
+        Seeds of rows that are not finished.
+    n_seeds
+        Instead of the number of each row; None: as the rows say.
+    """
+
+    claims: Sequence[Claim]
+    cfg: Settings
+    stored: Mapping[tuple[str, str], Result]
+    store: RunStore
+    n_seeds: int | None = None
+    runs: dict[str, dict[int, Run]] = field(default_factory=lambda: defaultdict(dict))
+    missing: list[tuple[Claim, int]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.codes = {claim.id: code_of(claim) for claim in self.claims}
+        for claim in self.claims:
+            before = self.stored.get((claim.id, self.cfg.profile))
+            known = {run.seed: run for run in runs_in(before)} if before and _is_fresh(claim, before) else {}
+            for seed in self.seeds(claim):
+                run = known.get(seed) or self.store.find(self.codes[claim.id], claim.id, self.cfg.profile, seed)
+                if run:
+                    self.runs[claim.id][seed] = run
+                else:
+                    self.missing.append((claim, seed))
+
+    def seeds(self, claim: Claim) -> list[int]:
+        """The seeds that the row is to have."""
+        return seeds_of(claim, self.cfg, self.n_seeds)
+
+    def seconds(self, claim: Claim) -> float:
+        """Guess how long a seed of a row takes, by what it took before."""
+        before = self.stored.get((claim.id, self.cfg.profile))
+        return before.seconds / len(before.seeds) if before and before.seeds else GUESS_S
+
+    def groups(self) -> list[list[tuple[Claim, int]]]:
+        """What one worker does one after the other: a seed of a chapter. The longest first, so all end together."""
+        found: dict[tuple[str, int], list[tuple[Claim, int]]] = defaultdict(list)
+        for claim, seed in self.missing:
+            found[claim.chapter, seed].append((claim, seed))
+        return sorted(found.values(), key=lambda group: -sum(self.seconds(claim) for claim, _ in group))
+
+    def done(self, claim: Claim) -> Result | None:
+        """The row, where all its seeds are there."""
+        runs = [self.runs[claim.id].get(seed) for seed in self.seeds(claim)]
+        found = [run for run in runs if run is not None]
+        return composed(claim, self.cfg.profile, found) if len(found) == len(runs) else None
+
+
+def _is_fresh(claim: Claim, result: Result) -> bool:
+    return bool(result.seeds) and not why_stale(claim, result)
+
+
+def measure_all(
+    plan: Plan, lanes: Sequence[Lane], *, progress: TextIO, finished: Callable[[Result], None]
+) -> list[Result]:
+    """Measure what a plan lacks.
+
+    Parameters
+    ----------
+    plan
+        The rows, and what is known of them.
+    lanes
+        The workers.
+    progress
+        Gets a line for each seed: how many are done, and how long the rest will take.
+    finished
+        Called with each row, as soon as its last seed is there; at once for those that lack none.
+
+    Returns
+    -------
+    list of Result
+        All rows, in the order of the plan.
+
+    Raises
+    ------
+    RunningError
+        A worker ended. What was measured before is kept.
+    """
+    for claim in plan.claims:
+        if not [1 for lacking, _ in plan.missing if lacking.id == claim.id]:
+            finished(_result(plan, claim))
+    groups, one_at_a_time, stop = iter(plan.groups()), threading.Lock(), threading.Event()
+    report = _Progress(plan, len(lanes), progress)
+
+    def work(lane: Lane) -> None:
+        while True:
+            with one_at_a_time:
+                group: Iterable[tuple[Claim, int]] = next(groups, ())
+            if not group:
+                return
+            for claim, seed in group:
+                if stop.is_set():
+                    return
+                run = lane(claim, plan.cfg, seed)
+                with one_at_a_time:
+                    plan.store.add(plan.codes[claim.id], claim.id, plan.cfg.profile, run)
+                    plan.runs[claim.id][seed] = run
+                    report.line(claim, run)
+                    result = plan.done(claim)
+                    if result:
+                        finished(result)
+
+    with ThreadPoolExecutor(max(1, len(lanes))) as threads:
+        try:
+            for future in [threads.submit(work, lane) for lane in lanes]:
+                future.result()
+        except BaseException:  # among them Ctrl-C: the others end after their seed
+            stop.set()
+            raise
+    return [_result(plan, claim) for claim in plan.claims]
+
+
+def _result(plan: Plan, claim: Claim) -> Result:
+    result = plan.done(claim)
+    if result is None:  # cannot be: nothing of it is missing
+        raise DataError(f"{claim.id} lacks a seed.")
+    return result
+
+
+class _Progress:
+    """A line for each seed, with an estimate: the known costs of what is left, corrected by how fast this run is."""
+
+    def __init__(self, plan: Plan, n_lanes: int, stream: TextIO) -> None:
+        self._plan, self._n_lanes, self._stream = plan, n_lanes, stream
+        self._n = self._guessed = 0.0
+        self._left = sum(plan.seconds(claim) for claim, _ in plan.missing)
+        self._start = time.monotonic()
+
+    def line(self, claim: Claim, run: Run) -> None:
+        cost = self._plan.seconds(claim)
+        self._n += 1
+        self._guessed += cost
+        self._left -= cost
+        spent = time.monotonic() - self._start
+        pace = spent * self._n_lanes / self._guessed if self._guessed else 1.0
+        value = run.missing if run.found is None else f"{run.found.value:.4g} {claim.unit}"
+        print(
+            f"[{self._n:.0f}/{len(self._plan.missing)}] {claim.id}, seed {run.seed}: {value} ({run.seconds:.0f} s); "
+            f"about {max(0.0, self._left) * pace / self._n_lanes / 60:.0f} min left",
+            file=self._stream, flush=True,
+        )  # fmt: skip
