@@ -23,7 +23,7 @@ from course_utils.claims.measuring import (
     save_results,
 )
 from course_utils.claims.rows import CHAPTER, CLAIMS, COURSE, Claim, Measurement
-from course_utils.claims.verdicts import half_width, interval_of_mean, judge
+from course_utils.claims.verdicts import half_width, interval_of_mean, judge, verdicts_of
 from course_utils.data import DataError, known_data
 from course_utils.settings import settings
 
@@ -81,6 +81,33 @@ def test_the_wider_of_two_intervals_decides():
     assert "over the queries" in judge(row("<"), values, [1.0] * 3, "quick", over_queries["below"])[1]
     assert "over the queries" not in judge(row("<"), values, [1.0] * 3, "quick", over_queries["narrow"])[1]
     assert judge(row("<"), [0.9], [1.0], "quick", [[-0.3, 0.1]])[0] == "not measurable"  # one run, and no more its sign
+
+
+@pytest.mark.parametrize(
+    ("values", "relation", "verdict"),
+    [
+        ([0.99, 0.992, 0.991], "<", "level"),  # real, and smaller than 0.02
+        ([1.009, 1.008, 1.01], "<", "level"),  # on the other side likewise
+        ([0.995, 1.0, 1.003], "<", "level"),  # not to be told from 0, but surely smaller than 0.02
+        ([0.9, 0.92, 0.91], "<", "holds"),
+        ([0.9, 0.92, 0.91], ">", "fails here"),
+        ([0.95, 1.0, 1.03], "<", "not measurable"),  # it may matter
+        ([0.999], "<", "holds"),  # one run: its number, and no mark
+    ],
+)
+def test_a_difference_that_is_too_small_to_matter_is_level(values, relation, verdict):
+    made_up = row(relation, reference=None, unit="SSE per image")  # a fiftieth of the baseline matters
+    assert judge(made_up, values, [1.0] * len(values), "quick")[0] == verdict
+    assert judge(replace(made_up, matters=0.0), values, [1.0] * len(values), "quick")[0] != "level"
+
+
+def test_what_matters_is_a_rule_for_each_unit_and_a_bound_says_it_itself():
+    of_baseline = row("<", reference=None)
+    assert replace(of_baseline, unit="SSE per image").smallest_that_matters(15.0) == pytest.approx(0.3)
+    assert replace(of_baseline, unit="precision at 10").smallest_that_matters(0.8) == 0.01
+    assert replace(of_baseline, unit="test error, %").smallest_that_matters(20.0) == pytest.approx(1.0)
+    assert row("<").smallest_that_matters(15.0) == 0  # its reference is a bound
+    assert row("<", matters=0.5).smallest_that_matters(15.0) == 0.5
 
 
 @pytest.mark.parametrize(
@@ -151,11 +178,17 @@ def test_stored_results_agree_with_what_the_ledger_says_is_reproduced():
     assert {id for id, _ in stored} <= set(CLAIMS)
 
 
-def test_stored_verdicts_are_what_today_s_rule_says_of_the_stored_values():
-    for (id, profile), result in load_results().items():
-        if result.values:
-            verdict, reason = judge(CLAIMS[id], result.values, result.references, profile, result.intervals)
-            assert (result.verdict, result.reason) == (verdict, reason), (id, profile)
+def test_stored_verdicts_are_what_today_s_rule_says_of_all_stored_values():
+    for profile in ("quick", "full"):
+        stored = [result for (_, of), result in load_results().items() if of == profile and result.values]
+        assert [(r.id, r.verdict, r.reason) for r in stored] == [
+            (r.id, *judged) for r, judged in zip(stored, verdicts_of(CLAIMS, stored), strict=True)
+        ]
+
+
+def test_every_stored_row_has_the_seeds_that_it_says():
+    other = {key: (len(r.seeds), CLAIMS[key[0]].n_seeds(key[1])) for key, r in load_results().items() if r.values}
+    assert {key: numbers for key, numbers in other.items() if numbers[0] != numbers[1]} == {}
 
 
 def test_the_stored_table_is_made_from_the_stored_results():
@@ -411,6 +444,20 @@ def test_results_survive_the_file_and_keep_the_rows_of_others(tmp_path):
     assert load_results(file) == {("made-up", "quick"): replace(first, value=0.7), ("made-up", "full"): other}
 
 
+def test_verdicts_of_the_file_are_judged_together_and_the_one_before_is_kept(tmp_path):
+    file = tmp_path / "claims.json"
+    close, nothing = [0.6, 0.7, 0.8], [0.5, 1.6, 0.9]
+    claims = {id: row("<", id=id, values=close if id == "a" else nothing) for id in "abcd"}
+    results = {id: measure(one, settings(), n_seeds=3) for id, one in claims.items()}
+    save_results([results["a"]], file, claims)
+    assert load_results(file)["a", "quick"].verdict == "holds"
+    save_results([results[id] for id in "bcd"], file, claims)
+    stored = load_results(file)["a", "quick"]
+    assert (stored.verdict, stored.verdict_before) == ("not measurable", "holds")
+    save_results([results["b"]], file, claims)
+    assert load_results(file)["a", "quick"] == stored
+
+
 def test_a_damaged_file_is_left_alone(tmp_path):
     file = tmp_path / "claims.json"
     file.write_text("[{")
@@ -434,7 +481,7 @@ def small_ledger(monkeypatch):
 
 def test_all_writes_json_and_a_table(small_ledger, tmp_path, capsys):
     file = tmp_path / "claims.json"
-    assert cli.main(["all", "--seeds", "2", "--json", str(file)]) == 0
+    assert cli.main(["all", "--seeds", "2", "--json", str(file), "--workers", "1"]) == 0
     records = json.loads(file.read_text())
     assert {
         "id",
@@ -456,7 +503,7 @@ def test_all_writes_json_and_a_table(small_ledger, tmp_path, capsys):
 
 def test_a_broken_claim_is_an_exit_status(small_ledger, capsys):
     small_ledger["steady"] = 3.0
-    assert cli.main(["all", "--seeds", "1"]) == 1
+    assert cli.main(["all", "--seeds", "1", "--workers", "1"]) == 1
     assert "1 claim(s)" in capsys.readouterr().out
 
 
@@ -483,13 +530,13 @@ def test_a_wrong_setting_is_an_error_not_a_traceback(monkeypatch):
 
 def test_missing_data_leave_an_earlier_measurement_in_the_file(small_ledger, tmp_path, monkeypatch, capsys):
     file = tmp_path / "claims.json"
-    assert cli.main(["measure", "steady", "--seeds", "1", "--json", str(file)]) == 0
+    assert cli.main(["measure", "steady", "--seeds", "1", "--workers", "1", "--json", str(file)]) == 0
     before = file.read_text()
 
     def no_data(cfg, seed):
         raise DataError("mnist is not here")
 
     monkeypatch.setitem(cli.CLAIMS, "steady", replace(cli.CLAIMS["steady"], measure=no_data))
-    assert cli.main(["measure", "steady", "--seeds", "1", "--json", str(file)]) == 1
+    assert cli.main(["measure", "steady", "--seeds", "1", "--workers", "1", "--again", "--json", str(file)]) == 1
     assert file.read_text() == before
     assert "for lack of data" in capsys.readouterr().out

@@ -114,7 +114,7 @@ def _cluster(where: str) -> Iterator[list[Lane]]:
         return lane
 
     with client:
-        workers = list(client.scheduler_info(n_workers=-1)["workers"])
+        workers = list(client.nthreads())
         if not workers:
             raise RunningError(f"The Dask cluster at {where} has no workers. Start some: dask worker host:port.")
         yield [lane_of(worker) for worker in workers]
