@@ -6,6 +6,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from course_utils.corruption import shifting
 from course_utils.inference import predict_logits
@@ -13,6 +14,8 @@ from course_utils.metrics import cross_entropy
 from course_utils.models import Classifier
 from course_utils.settings import seeded
 from course_utils.training import Trainer
+
+BLUR_REACH = 5  # pixels on either side that a blur of at most 2 pixels looks at
 
 
 class Critic:
@@ -124,3 +127,64 @@ def non_examples(x: Tensor, kind: NonExample, generator: torch.Generator) -> Ten
     for weight in weights.T:
         mean += weight[:, None, None, None] * x[torch.randperm(len(x), generator=generator)]
     return mean.clamp(0, 1)  # the weights' sum is rounded, and may be a trace above 1
+
+
+def softened(x: Tensor, *, sd: float | Tensor = 0.0, brightness: float | Tensor = 1.0) -> Tensor:
+    """Blur and dim images, as a decoder trained by squared error does; a person still reads them.
+
+    Parameters
+    ----------
+    x
+        `(n, c, h, w)` in [0, 1].
+    sd
+        Standard deviation of the Gaussian blur, in pixels, at most 2: a number, or one for each image `(n,)`.
+    brightness
+        What the pixels are multiplied with, then cut off at 1; likewise.
+    """
+    n, c = x.shape[:2]
+    sds = torch.as_tensor(sd, dtype=x.dtype).expand(n).clamp(min=1e-3)
+    steps = torch.arange(-BLUR_REACH, BLUR_REACH + 1, dtype=x.dtype)
+    kernels = (-0.5 * (steps / sds[:, None]).square()).softmax(dim=1).repeat_interleave(c, dim=0)  # (n·c, taps)
+    planes = x.reshape(1, n * c, *x.shape[2:])  # a group of the convolution for each plane: its own kernel
+    blurred = F.conv2d(planes, kernels[:, None, :, None], padding=(BLUR_REACH, 0), groups=n * c)
+    blurred = F.conv2d(blurred, kernels[:, None, None, :], padding=(0, BLUR_REACH), groups=n * c)
+    factors = torch.as_tensor(brightness, dtype=x.dtype).expand(n)
+    return (blurred.view_as(x) * factors[:, None, None, None]).clamp(0, 1)
+
+
+def softening(x: Tensor, generator: torch.Generator) -> Tensor:
+    """Move each image by up to a pixel, blur it by up to 1.2 pixels, and make it 0.5 to 1.3 times as bright."""
+    amounts = torch.rand(2, len(x), generator=generator, dtype=x.dtype)
+    return softened(shifting(1)(x, generator), sd=1.2 * amounts[0], brightness=0.5 + 0.8 * amounts[1])
+
+
+def fit_contrast_blind_critic(
+    images: Tensor, labels: Tensor, *, n_classes: int = 10, share_accepted: float = 0.95, n_epochs: int = 10,
+    batch_size: int = 100, seed: int = 0,
+) -> Critic:  # fmt: skip
+    """Train a Critic for which contrast decides nothing: digits and non-examples are blurred and dimmed alike.
+
+    The critic of `fit_critic` knows grey images as non-examples alone, and rejects digits that are merely soft.
+
+    Parameters
+    ----------
+    images, labels, n_classes, share_accepted, n_epochs, batch_size, seed
+        As of fit_critic; "faded" images are no non-examples here.
+    """
+    n_train = len(images) * 4 // 5
+    generator = torch.Generator().manual_seed(seed)
+    order = torch.randperm(len(images), generator=generator)
+    x, held_out = images[order[:n_train]], images[order[n_train:]]
+    kinds = [kind for kind in NON_EXAMPLES if kind != "faded"]
+    others = torch.cat([non_examples(x, kind, generator) for kind in kinds])
+    others = others[torch.randperm(len(others), generator=generator)[:n_train]]
+    targets = torch.cat([labels[order[:n_train]], torch.full((len(others),), n_classes)])
+    with seeded(seed):
+        classifier = Classifier((images[0].numel(), 500, 250, n_classes + 1))
+    trainer = Trainer(
+        classifier, loss=cross_entropy, supervised=True, corrupt=softening, batch_size=batch_size, seed=seed
+    )
+    trainer.fit((torch.cat([x, others]), targets), n_epochs=n_epochs)
+    critic = Critic(classifier.cpu(), threshold=0.0)
+    critic.threshold = critic.probability(held_out).quantile(1 - share_accepted).item()
+    return critic

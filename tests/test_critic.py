@@ -1,9 +1,19 @@
+import numpy as np
 import pytest
 import torch
+from scipy import ndimage
 from torch import Tensor
 
 from course_utils.corruption import corrupted, gaussian, shifting
-from course_utils.critic import NON_EXAMPLES, Critic, fit_critic, non_examples
+from course_utils.critic import (
+    NON_EXAMPLES,
+    Critic,
+    fit_contrast_blind_critic,
+    fit_critic,
+    non_examples,
+    softened,
+    softening,
+)
 from course_utils.data import ImageData
 from course_utils.inference import predict_logits
 from course_utils.metrics import cross_entropy
@@ -226,3 +236,49 @@ def test_a_critic_is_the_same_whatever_torchs_default_type_is_and_leaves_the_ran
     torch.set_default_dtype(torch.float32)
     again = fit_critic(x, torch.arange(40) % 2, n_classes=2, n_epochs=1)
     assert torch.equal(in_float64.probability(x), again.probability(x))
+
+
+# ------------------------------------------------------------------------------------------------------- soft digits
+
+
+@pytest.mark.parametrize("sd", [0.5, 0.9, 1.2])
+def test_a_blur_is_scipys(digits, sd):
+    x = digits.test_images[:20]
+    of_scipy = ndimage.gaussian_filter(x.numpy(), (0, 0, sd, sd), mode="constant", radius=5)
+    np.testing.assert_allclose(softened(x, sd=sd).numpy(), of_scipy.clip(0, 1), atol=1e-5)
+
+
+def test_each_image_is_softened_by_its_own_amounts(digits):
+    x, sds, factors = digits.test_images[:3], torch.tensor([0.0, 0.5, 1.2]), torch.tensor([1.0, 0.6, 1.3])
+    together = softened(x, sd=sds, brightness=factors)
+    alone = [softened(x[i : i + 1], sd=sds[i].item(), brightness=factors[i].item()) for i in range(3)]
+    torch.testing.assert_close(together, torch.cat(alone))
+    torch.testing.assert_close(together[0], x[0])
+    assert together.max() <= 1
+
+
+def test_colours_are_blurred_one_by_one():
+    x = torch.zeros(1, 3, 9, 9)
+    x[0, 1, 4, 4] = 1
+    blurred = softened(x, sd=1.0)
+    assert blurred[0, [0, 2]].abs().max() == 0
+    assert blurred[0, 1].sum().item() == pytest.approx(1, abs=0.01)
+
+
+def test_softening_is_drawn_by_the_generator_and_keeps_shape_and_range(digits):
+    x = digits.test_images[:50]
+    first, again, other = (softening(x, generator(seed)) for seed in (1, 1, 2))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+    assert first.shape == x.shape
+    assert first.min() >= 0
+    assert first.max() <= 1
+
+
+@pytest.mark.long
+def test_a_critic_that_has_seen_soft_digits_accepts_them_and_still_rejects_means(critic, digits):
+    """The other critic misses the first bound: it takes most soft digits for none."""
+    blind = fit_contrast_blind_critic(digits.train_images, digits.train_labels, n_epochs=4)
+    dimmed = softened(digits.test_images, brightness=0.6)
+    assert share(critic.accepts(dimmed)) < 0.5 < 0.75 < share(blind.accepts(dimmed))
+    assert share(blind.accepts(non_examples(digits.test_images, "mean of 6", generator()))) < 0.05

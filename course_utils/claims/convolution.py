@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from functools import cache
 from statistics import fmean
 from typing import Any, Literal
 
 import torch
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from course_utils.claims.rows import BOTH, CHAPTER, SSE, Measurement, compared, row
 from course_utils.claims.shared import NoData, by_size, deep_autoencoder, trained
 from course_utils.data import ImageData
-from course_utils.inference import reconstruct
+from course_utils.inference import encode_all, reconstruct
 from course_utils.layers import deconvolution, overlapping_sums
 from course_utils.metrics import checkerboard_percent, count_parameters, sse_per_image
 from course_utils.models import ConvAutoencoder, DeepAutoencoder
@@ -164,6 +168,61 @@ def positions_without_code(digits: ImageData, seed: int) -> Measurement:
     """Compare the right positions and an average code with the right code and random positions."""
     sse = sse_by_positions(digits, seed)
     return Measurement(sse["right, average code"], sse["shuffled"])
+
+
+@cache
+def net_with_positions(data: ImageData, seed: int, n_codes: int) -> ConvAutoencoder:
+    """Train a CNN auto-encoder with positions and a code of another size."""
+    mean = data.train_images.mean(dim=0)
+    return trained(
+        lambda: ConvAutoencoder(data.image_shape, n_codes, channels=CHANNELS, unpool="positions", mean=mean),
+        data.train_images, lr=3e-3, **options_for(data, seed),
+    )  # fmt: skip
+
+
+@row("one-number-with-positions-is-enough", "S16",
+     "With the positions, one number restores better than thirty numbers without them.",
+     quantity="positions and a code of 1, against repeating and a code of 30",
+     unit=SSE, relation="<")  # fmt: skip
+def one_number_against_thirty(digits: ImageData, seed: int) -> Measurement:
+    """Compare a net with positions and one number with a net without positions and thirty."""
+    one, thirty = net_with_positions(digits, seed, 1), conv_net(digits, seed, "repeat")
+    return compared(sse_on_test(digits, net) for net in (one, thirty))
+
+
+def probe(data: ImageData, model: ConvAutoencoder) -> float:
+    """Measure % of test digits that a linear classifier recognises from the code; it is trained on up to 10,000."""
+    x, labels = data.train_images[:10_000], data.train_labels[:10_000]
+    classifier = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1_000))
+    classifier.fit(encode_all(model, x).numpy(), labels.numpy())
+    return 100 * classifier.score(encode_all(model, data.test_images).numpy(), data.test_labels.numpy())
+
+
+@row("code-beside-positions-is-poorer", "S16",
+     "Beside positions, the code tells less of the digit.",
+     quantity="linear classifier on the code of 30: net with positions, against repeating",
+     unit="% right", relation="<")  # fmt: skip
+def code_beside_positions(digits: ImageData, seed: int) -> Measurement:
+    """Compare what a linear classifier reads from the codes of the net with positions and of that without."""
+    return compared(probe(digits, conv_net(digits, seed, kind)) for kind in ("positions", "repeat"))
+
+
+@row("positions-hold-less-than-they-could", "S16",
+     "The positions of digits hold fewer bits than there is room for.",
+     quantity="entropy of the positions, cell by cell over the test images, against two bits a cell",
+     unit="bits", relation="<")  # fmt: skip
+def entropy_of_positions(digits: ImageData, seed: int) -> Measurement:
+    """Compare the sum of the cells' entropies, an upper bound of what the positions hold, with their capacity."""
+    model = conv_net(digits, seed, "positions")
+    with torch.no_grad():
+        _, positions = model.encode_with_positions(digits.test_images)
+    bits = 0.0
+    for of_layer in positions:
+        places = of_layer.within_cells()
+        for place in range(of_layer.kernel_size**2):
+            share = (places == place).double().mean(dim=0)
+            bits -= torch.special.xlogy(share, share).sum().item() / math.log(2)
+    return Measurement(bits, model.n_position_bits())
 
 
 @row("deconvolution-is-convolution", "S17",

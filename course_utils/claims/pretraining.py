@@ -248,6 +248,84 @@ def denoising_against_equal_compute(digits: ImageData, seed: int) -> Measurement
     return compared(error(digits, seed, start, FEW) for start in ("de-noising", "random, equal compute"))
 
 
+@cache
+def error_with_masking(data: ImageData, seed: int) -> float:
+    """Measure the test error in percent of a random start that, as the de-noising stack did, sees half of each image.
+
+    With 100 labels, and as much computing as the pre-training and its fine-tuning; mean of the draws of the labels.
+    """
+    errors = []
+    for draw in range(N_DRAWS):
+        drawn = labelled_subset(data.train_labels, FEW, seed=N_DRAWS * seed + draw)
+        n_steps = n_steps_of("random, equal compute", len(data.train_images), FEW)
+        model = start_net(data, seed, "random")
+        errors.append(train_classifier(model, data, drawn, n_steps=n_steps, seed=seed, corrupt=masking(0.5)))
+    return fmean(errors)
+
+
+@cache
+def errors_by_unlabelled(data: ImageData, seed: int) -> dict[str, float]:
+    """Measure the test error in percent with 100 labels: de-noising stages on all images, and on those with labels.
+
+    Both have the same number of steps, of the pre-training and of the fine-tuning; mean of two draws of the labels.
+    """
+    x, found = data.train_images, {}
+    n_steps = n_steps_of("de-noising", len(x), FEW)
+    draws = [labelled_subset(data.train_labels, FEW, seed=N_DRAWS * seed + draw) for draw in range(N_DRAWS)]
+    of_labelled = []
+    for drawn in draws:
+        pretrainer = GreedyPretrainer(SIZES, seed=seed, batch_size=FEW, corrupt=masking(0.5))
+        pretrainer.fit(x[drawn], n_epochs=epochs_a_stage(len(x)) * len(x) // batch_size(len(x)))  # an epoch is a step
+        model = pretrainer.classifier(N_CLASSES)
+        of_labelled.append(train_classifier(model, data, drawn, n_steps=n_steps, seed=seed))
+    found["labelled"] = fmean(of_labelled)
+    of_all = (
+        train_classifier(start_net(data, seed, "de-noising"), data, drawn, n_steps=n_steps, seed=seed)
+        for drawn in draws
+    )
+    return found | {"all": fmean(of_all)}
+
+
+@row("unlabelled-images-help", "S14",
+     "It is the unlabelled images that help: pre-trained on the labelled ones alone, the net errs more.",
+     quantity="100 labels, de-noising stages, equal steps: pre-trained on all images, against the labelled ones",
+     unit=ERROR, relation="<", seeds=(5, 3))  # fmt: skip
+def all_against_labelled(digits: ImageData, seed: int) -> Measurement:
+    """Compare pre-training on all images with pre-training on those 100 that have labels."""
+    found = errors_by_unlabelled(digits, seed)
+    return Measurement(found["all"], found["labelled"])
+
+
+@row("denoising-beats-masked-baseline", "S14",
+     "De-noising pre-training helps more than hiding pixels while training with labels.",
+     quantity="100 labels: de-noising pre-training, against a random start with masking and equal compute",
+     unit=ERROR, relation="<", seeds=(5, 3))  # fmt: skip
+def denoising_against_masked_baseline(digits: ImageData, seed: int) -> Measurement:
+    """Compare de-noising pre-training with a random start that sees the same noise."""
+    return Measurement(errors_by_unlabelled(digits, seed)["all"], error_with_masking(digits, seed))
+
+
+def drawn_by_class(labels: Tensor, counts: tuple[int, ...], *, seed: int) -> Tensor:
+    """Draw so many samples of each class at random; their indices."""
+    order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
+    return torch.cat([order[labels[order] == c][:n] for c, n in enumerate(counts)])
+
+
+@row("one-label-more-of-a-class-decides", "S14",
+     "From a random start, the net of 1986 learns from 100 labels only where each class has exactly ten.",
+     quantity="300 steps: 9 to 11 labels a class, against 10 of each", unit=ERROR, relation=">")  # fmt: skip
+def unbalanced_against_balanced(digits: ImageData, seed: int) -> Measurement:
+    """Compare a draw with one label more of a class, and one less of another, with ten labels of each class."""
+    built, options = ERAS["1986"]
+    balanced = (10,) * N_CLASSES
+    errors = []
+    for counts in ((10, 11, 10, 10, 10, 9, 10, 10, 10, 10), balanced):
+        drawn = drawn_by_class(digits.train_labels, counts, seed=seed)
+        model = start_net(digits, seed, "random", **built)
+        errors.append(train_classifier(model, digits, drawn, n_steps=300, seed=seed, **options))
+    return compared(errors)
+
+
 @row("not-needed-with-all-labels", "S14",
      "Today, with labels for all, pre-training is hardly needed.",
      said_by=CHAPTER,
