@@ -28,7 +28,8 @@ def of_softened(data: ImageData, seed: int, judge: Critic, **how: float) -> floa
 
 @row("critic-accepts-blurred-digits", "S19",
      "The critic judges shape: it accepts true digits that are blurred.",
-     quantity="true digits, blurred by 0.9 pixels", unit=ACCEPTED, relation=">", reference=80.0, source=BOUND)  # fmt: skip
+     quantity="true digits, blurred by 0.9 pixels", unit=ACCEPTED, relation=">", reference=80.0,
+     source=BOUND)  # fmt: skip
 def critic_on_blurred(digits: ImageData, seed: int) -> Measurement:
     """Measure what of blurred test digits the critic accepts; series: both critics on digits soft in two ways."""
     judges = {"critic": critic(digits, seed), "contrast-blind critic": contrast_blind_critic(digits, seed)}
@@ -39,7 +40,8 @@ def critic_on_blurred(digits: ImageData, seed: int) -> Measurement:
 
 @row("critic-accepts-dimmed-digits", "S19",
      "The critic judges shape: it accepts true digits that are dimmed.",
-     quantity="true digits at 60 % of their brightness", unit=ACCEPTED, relation=">", reference=80.0, source=BOUND)  # fmt: skip
+     quantity="true digits at 60 % of their brightness", unit=ACCEPTED, relation=">", reference=80.0,
+     source=BOUND)  # fmt: skip
 def critic_on_dimmed(digits: ImageData, seed: int) -> Measurement:
     """Measure what of dimmed test digits the critic accepts."""
     return Measurement(of_softened(digits, seed, critic(digits, seed), brightness=0.6))
