@@ -138,13 +138,13 @@ def length_of_codes(digits: ImageData, seed: int) -> Measurement:
      "Random codes lie in holes: the encoder does not find its way back to them.",
      said_by=LECTURE,
      quantity="|encode(decode(z)) − z|: z from N(0, 1), against codes of unseen digits",
-     unit="% of |z|", relation=">", reproduced=BOTH)  # fmt: skip
+     unit="standard deviations of the codes", relation=">", reproduced=BOTH)  # fmt: skip
 def drift_of_random_codes(digits: ImageData, seed: int) -> Measurement:
     """Compare the median drift in the plain net of z from N(0, 1) with that of codes of test images."""
     model = net(digits, seed, "plain")
     both = standard_normal(N_CODES).sample(N_SAMPLES, seed=seed), encode_all(model, digits.test_images)
-    relative = ((drift(model, z, digits.image_shape) / z.norm(dim=1)).median().item() for z in both)
-    return compared(100 * share for share in relative)
+    sd = codes(digits, seed, "plain").std(dim=0).mean()
+    return compared((drift(model, z, digits.image_shape) / sd).median().item() for z in both)
 
 
 @row("fitted-gaussian-beats-normal", "S19",

@@ -185,7 +185,7 @@ def shift_trained_against_pixels_shifted(digits: ImageData, seed: int) -> Measur
 
 
 @row("bits-find-as-numbers", "S12",
-     "64 bits find as well as 30 numbers (semantic hashing).",
+     "64 bits find nearly what 30 numbers find, to five results in a hundred (semantic hashing).",
      said_by="Salakhutdinov & Hinton, Semantic hashing, Int. J. Approx. Reasoning 50:969 (2009)",
      quantity="64-bit code by Hamming distance, against the deep code of 30 numbers",
      unit=P10, relation="≈", tolerance=0.05, reproduced=BOTH)  # fmt: skip
