@@ -16,6 +16,7 @@ from course_utils.claims import running
 from course_utils.claims.measuring import Result, Run, measure, runs_in
 from course_utils.claims.rows import CLAIMS, Claim, Measurement
 from course_utils.claims.running import Plan, RunningError, RunStore, measure_all, open_lanes
+from course_utils.data import DataError
 from course_utils.settings import Settings, settings
 
 
@@ -134,7 +135,7 @@ def test_a_stored_result_taken_apart_and_put_together_is_the_same():
 
 def test_missing_data_are_told_and_the_other_rows_are_measured():
     def no_data(cfg: Settings, seed: int) -> Measurement:
-        raise running.DataError("mnist is not here")
+        raise DataError("mnist is not here")
 
     lost, found = all_of(plan_of(made_up(no_data, id="lost"), made_up(Counted())), [running.run_of])
     assert (lost.value, lost.reason) == (None, "mnist is not here")

@@ -24,7 +24,7 @@ import torch
 from course_utils.claims.freshness import why_stale
 from course_utils.claims.measuring import Result, Run, code_of, composed, run_of, runs_in, seeds_of
 from course_utils.claims.rows import CLAIMS, Claim, Measurement
-from course_utils.data import DataError, known_data
+from course_utils.data import known_data
 from course_utils.settings import Settings
 
 Lane = Callable[[Claim, Settings, int], Run]  # measures one seed of a row, in a worker of its own
@@ -242,11 +242,13 @@ class Plan:
             found[claim.chapter, seed].append((claim, seed))
         return sorted(found.values(), key=lambda group: -sum(self.seconds(claim) for claim, _ in group))
 
-    def done(self, claim: Claim) -> Result | None:
-        """The row, where all its seeds are there."""
-        runs = [self.runs[claim.id].get(seed) for seed in self.seeds(claim)]
-        found = [run for run in runs if run is not None]
-        return composed(claim, self.cfg.profile, found) if len(found) == len(runs) else None
+    def is_complete(self, claim: Claim) -> bool:
+        """Whether all seeds of the row are there."""
+        return all(seed in self.runs[claim.id] for seed in self.seeds(claim))
+
+    def result(self, claim: Claim) -> Result:
+        """Put the seeds of a complete row together."""
+        return composed(claim, self.cfg.profile, [self.runs[claim.id][seed] for seed in self.seeds(claim)])
 
 
 def _is_fresh(claim: Claim, result: Result) -> bool:
@@ -280,8 +282,8 @@ def measure_all(
         A worker ended. What was measured before is kept.
     """
     for claim in plan.claims:
-        if not [1 for lacking, _ in plan.missing if lacking.id == claim.id]:
-            finished(_result(plan, claim))
+        if plan.is_complete(claim):
+            finished(plan.result(claim))
     groups, one_at_a_time, stop = iter(plan.groups()), threading.Lock(), threading.Event()
     report = _Progress(plan, len(lanes), progress)
 
@@ -299,9 +301,8 @@ def measure_all(
                     plan.store.add(plan.codes[claim.id], claim.id, plan.cfg.profile, run)
                     plan.runs[claim.id][seed] = run
                     report.line(claim, run)
-                    result = plan.done(claim)
-                    if result:
-                        finished(result)
+                    if plan.is_complete(claim):
+                        finished(plan.result(claim))
 
     with ThreadPoolExecutor(max(1, len(lanes))) as threads:
         try:
@@ -310,14 +311,7 @@ def measure_all(
         except BaseException:  # among them Ctrl-C: the others end after their seed
             stop.set()
             raise
-    return [_result(plan, claim) for claim in plan.claims]
-
-
-def _result(plan: Plan, claim: Claim) -> Result:
-    result = plan.done(claim)
-    if result is None:  # cannot be: nothing of it is missing
-        raise DataError(f"{claim.id} lacks a seed.")
-    return result
+    return [plan.result(claim) for claim in plan.claims]
 
 
 class _Progress:
