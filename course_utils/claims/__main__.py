@@ -54,7 +54,8 @@ def main(arguments: list[str] | None = None) -> int:
         os.environ["COURSE_QUIET"] = "1"  # a progress bar in a log file is noise
     if options.command == "confirm":
         return _confirm(cfg, options.json)
-    return _measure(list(CLAIMS) if options.command == "all" else options.ids, cfg, options)
+    of_profile = [id for id, row in CLAIMS.items() if row.only_on in (None, cfg.profile)]
+    return _measure(of_profile if options.command == "all" else options.ids, cfg, options)
 
 
 def _measure(ids: list[str], cfg: Settings, options: argparse.Namespace) -> int:

@@ -164,7 +164,7 @@ def clean_target(digits: ImageData, seed: int) -> Measurement:
 
 @row("fresh-noise-matters", "S18",
      "The noise must be drawn anew at every step.",
-     quantity="PSNR, fresh noise against noise drawn once", unit=PSNR, relation=">", reproduced=BOTH)  # fmt: skip
+     quantity="PSNR, fresh noise against noise drawn once", unit=PSNR, relation=">", reproduced=("quick",))  # fmt: skip
 def fresh_noise(digits: ImageData, seed: int) -> Measurement:
     """Compare the de-noiser with a net that gets the same noisy images at every epoch."""
     x = digits.train_images

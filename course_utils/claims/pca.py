@@ -102,7 +102,7 @@ def linear_axes(digits: ImageData, seed: int) -> Measurement:
      "The mean must be subtracted first.",
      said_by=CHAPTER,
      quantity="test error of the linear auto-encoder without centring, against with it",
-     unit=SSE, relation=">", reproduced=BOTH, seeds=(10, 10))  # fmt: skip
+     unit=SSE, relation=">", seeds=(10, 10))  # fmt: skip
 def centring(digits: ImageData, seed: int) -> Measurement:
     """Compare the net without centring with the net with it."""
     nets = (linear_net(digits, seed, centred=centred) for centred in (False, True))

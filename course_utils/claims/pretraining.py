@@ -351,7 +351,7 @@ def lowest_error_from_a_random_start(digits: ImageData, seed: int) -> Measuremen
      "784-1000-1000-500-10 has a low error after pre-training.",
      said_by="Hinton & Salakhutdinov, Science 313:504 (2006), p. 507",
      quantity="test error with 60,000 labels, de-noising pre-training",
-     unit=ERROR, relation="<", reference=1.4, source=BEST_OF_2006, only_on="full", reproduced=("full",))  # fmt: skip
+     unit=ERROR, relation="<", reference=1.4, source=BEST_OF_2006, only_on="full")  # fmt: skip
 def lowest_error_after_pretraining(digits: ImageData, seed: int) -> Measurement:
     """Measure the test error with the labels of all training images."""
     return Measurement(best_error(digits, seed, "de-noising", len(digits.train_images)))

@@ -92,6 +92,8 @@ class ClaimsTable:
 
     def _stored_cell(self, row: Claim, profile: str) -> str:
         result = self.results.get((row.id, profile))
+        if row.only_on not in (None, profile):
+            return "– (said of other data)"
         if result is None:
             return "not measured yet"
         small = "" if result.value is None else f" <small>({_seeds(result)})</small>"
