@@ -56,12 +56,26 @@ def test_p_of_about_equal_is_the_larger_of_two_one_sided_tests():
 
 def test_an_interval_over_queries_that_touches_0_has_p_of_a_twentieth():
     assert p_value(row("<"), [-0.2], [[-0.4, 0.0]]) == pytest.approx(0.05, abs=1e-4)
-    assert p_value(row("<"), [-0.2, -0.2001], [[-0.4, 0.0]] * 2) == pytest.approx(0.05, abs=1e-3)  # the wider decides
 
 
-def test_a_single_run_without_an_interval_has_no_p_and_seeds_that_all_agree_have_0():
+def test_where_no_chance_was_seen_there_is_no_p():
     assert p_value(row("<"), [-0.2], []) is None
-    assert p_value(row("<"), [-0.25, -0.25], []) == 0
+    assert p_value(row("<"), [-0.25, -0.25], []) is None
+    assert p_value(row("≈", tolerance=0.05), [0.2, 0.2], []) is None
+
+
+def test_an_interval_over_seeds_and_queries_covers_the_truth_as_often_as_it_says():
+    """Chance over both, of equal size: either interval alone would miss the truth too often."""
+    rng, covered = np.random.default_rng(0), {"both": 0, "seeds alone": 0}
+    for _ in range(1_000):
+        of_queries = rng.normal()  # the queries are the same for all seeds
+        differences = of_queries + rng.normal(size=10) * 10**0.5
+        intervals = [[d - 1.96, d + 1.96] for d in differences]
+        for name, found in {"both": intervals, "seeds alone": []}.items():
+            low, high = Difference.of(differences.tolist(), found).interval(0.95)
+            covered[name] += low <= 0 <= high
+    assert covered["both"] >= 940
+    assert covered["seeds alone"] < 900
 
 
 @pytest.mark.parametrize("relation", ["<", ">", "≈"])
@@ -141,7 +155,15 @@ def test_another_number_of_seeds_than_the_row_s_is_found():
     claims, results = ledger({"a": SURE})
     assert audit(claims, results)[1] == []
     (problem,) = audit({"a": replace(claims["a"], seeds=(10, 3))}, results)[1]
-    assert problem == "a [quick]: 3 seed(s) are stored, the row says 10"
+    assert problem == "a [quick]: the seeds [0, 1, 2] are stored, the row says 10"
+    others = {key: replace(result, seeds=[5, 6, 7]) for key, result in results.items()}
+    assert "the seeds [5, 6, 7] are stored, the row says 3" in audit(claims, others)[1][0]
+
+
+def test_another_bound_than_the_row_s_is_found():
+    claims, results = ledger({"a": SURE})
+    (problem,) = audit({"a": replace(claims["a"], reference=0.9)}, results)[1]
+    assert problem == "a [quick]: compared with 1, the row says 0.9"
 
 
 def test_a_published_number_on_other_data_is_no_row_of_the_profile():

@@ -73,13 +73,12 @@ def test_the_interval_is_students():
     assert half_width([2.0]) == 0
 
 
-def test_the_wider_of_two_intervals_decides():
-    over_queries = {"wide": [[-0.9, 0.1]] * 3, "narrow": [[-0.51, -0.49]] * 3, "below": [[-0.9, -0.1]] * 3}
+def test_chance_over_seeds_and_over_queries_adds_up():
+    over_queries = {"wide": [[-0.9, 0.1]] * 3, "narrow": [[-0.51, -0.49]] * 3}
     values = [0.5, 0.5, 0.6]
-    verdicts = {name: judge(row("<"), values, [1.0] * 3, "quick", found)[0] for name, found in over_queries.items()}
-    assert verdicts == {"wide": "not measurable", "narrow": "holds", "below": "holds"}
-    assert "over the queries" in judge(row("<"), values, [1.0] * 3, "quick", over_queries["below"])[1]
-    assert "over the queries" not in judge(row("<"), values, [1.0] * 3, "quick", over_queries["narrow"])[1]
+    verdicts = {name: judge(row("<"), values, [1.0] * 3, "quick", found) for name, found in over_queries.items()}
+    assert {name: verdict for name, (verdict, _) in verdicts.items()} == {"wide": "not measurable", "narrow": "holds"}
+    assert "over seeds and queries or images" in verdicts["narrow"][1]
     assert judge(row("<"), [0.9], [1.0], "quick", [[-0.3, 0.1]])[0] == "not measurable"  # one run, and no more its sign
 
 
@@ -88,6 +87,9 @@ def test_the_wider_of_two_intervals_decides():
     [
         ([0.99, 0.992, 0.991], "<", "level"),  # real, and smaller than 0.02
         ([1.009, 1.008, 1.01], "<", "level"),  # on the other side likewise
+        ([0.98, 0.99, 0.985], "<", "not measurable"),  # real, but 0.985 ± 0.012 may matter, and may not
+        ([0.99, 0.99, 0.99], "<", "level"),  # all seeds agree
+        ([0.9, 0.9, 0.9], "<", "holds"),
         ([0.995, 1.0, 1.003], "<", "level"),  # not to be told from 0, but surely smaller than 0.02
         ([0.9, 0.92, 0.91], "<", "holds"),
         ([0.9, 0.92, 0.91], ">", "fails here"),
@@ -274,7 +276,7 @@ def test_what_was_measured_notes_the_data_that_it_names(digits):
 
 @pytest.mark.parametrize(
     ("today", "sd", "is_same"),
-    [(0.5, 0.0, True), (0.5002, 0.0, True), (0.51, 0.0, False), (0.51, 0.02, True), (0.53, 0.02, False)],
+    [(0.5, 0.0, True), (0.5002, 0.0, True), (0.51, 0.0, False), (0.5015, 0.02, True), (0.51, 0.02, False)],
 )
 def test_the_same_value_confirms_a_change_of_form(today, sd, is_same):
     stale_result = replace(
@@ -444,6 +446,21 @@ def test_results_survive_the_file_and_keep_the_rows_of_others(tmp_path):
     assert load_results(file) == {("made-up", "quick"): replace(first, value=0.7), ("made-up", "full"): other}
 
 
+def test_a_change_of_verdict_is_told_against_where_the_command_began(tmp_path):
+    file, one = tmp_path / "claims.json", row("<", id="a", values=[0.5, 0.5, 0.5], seeds=(3, 3))
+    before = {("a", "quick"): replace(measure(one, settings(), n_seeds=3), verdict="fails here")}
+    for _ in range(2):
+        save_results([measure(one, settings(), n_seeds=3)], file, {"a": one}, before)
+        assert load_results(file)["a", "quick"].verdict_before == "fails here"
+    save_results([before["a", "quick"]], file, {"a": one}, load_results(file))
+    assert load_results(file)["a", "quick"].verdict_before == "fails here"  # the last change is kept
+
+
+def test_a_number_that_is_not_finite_is_a_reason_and_no_result():
+    result = measure(row("<", values=[0.5, float("nan"), 0.6]), settings(), n_seeds=3)
+    assert (result.verdict, result.value, result.reason) == ("not measurable", None, "seed 1 gave nan")
+
+
 def test_verdicts_of_the_file_are_judged_together_and_the_one_before_is_kept(tmp_path):
     file = tmp_path / "claims.json"
     close, nothing = [0.6, 0.7, 0.8], [0.5, 1.6, 0.9]
@@ -472,7 +489,7 @@ def small_ledger(monkeypatch):
     values = {"steady": 0.5, "open": 2.0}
     two = {
         id: row("<", id=id, measure=lambda cfg, seed, id=id: Measurement(values[id], data="none"),
-                reproduced=("quick",) if id == "steady" else ())
+                reproduced=("quick",) if id == "steady" else (), seeds=(2, 2))
         for id in values
     }  # fmt: skip
     monkeypatch.setattr(cli, "CLAIMS", two)
@@ -481,7 +498,7 @@ def small_ledger(monkeypatch):
 
 def test_all_writes_json_and_a_table(small_ledger, tmp_path, capsys):
     file = tmp_path / "claims.json"
-    assert cli.main(["all", "--seeds", "2", "--json", str(file), "--workers", "1"]) == 0
+    assert cli.main(["all", "--json", str(file), "--workers", "1"]) == 0
     records = json.loads(file.read_text())
     assert {
         "id",
@@ -499,6 +516,50 @@ def test_all_writes_json_and_a_table(small_ledger, tmp_path, capsys):
     assert [record["verdict"] for record in records] == ["holds", "fails here"]
     assert "**fails here**" in file.with_suffix(".md").read_text()
     assert "steady: 0.500 ± 0.000 < 1.000 SSE → holds" in capsys.readouterr().out
+
+
+def test_what_the_file_holds_is_not_measured_again_and_keeps_what_it_was_made_with(small_ledger, tmp_path, monkeypatch):
+    file = tmp_path / "claims.json"
+    sums = {"data": {"mnist-5k": known_data()["mnist-5k"]["sha256"]}}
+    assert cli.main(["all", "--json", str(file), "--workers", "1"]) == 0
+    measured_once = load_results(file)
+    with_data = [replace(r, made_with=r.made_with | sums) for r in measured_once.values()]
+    save_results(with_data, file, cli.CLAIMS)
+    small_ledger["open"] = 99.0
+    assert cli.main(["all", "--json", str(file), "--workers", "1"]) == 0
+    assert [(r.values, r.made_with) for r in load_results(file).values()] == [
+        (r.values, r.made_with) for r in with_data
+    ]
+
+
+def test_another_bound_of_a_row_reaches_what_is_stored(small_ledger, tmp_path, monkeypatch):
+    file = tmp_path / "claims.json"
+    assert cli.main(["all", "--json", str(file), "--workers", "1"]) == 0
+    monkeypatch.setitem(cli.CLAIMS, "steady", replace(cli.CLAIMS["steady"], reference=0.1, reproduced=()))
+    assert cli.main(["all", "--json", str(file), "--workers", "1"]) == 0
+    stored = load_results(file)["steady", "quick"]
+    assert (stored.references, stored.verdict) == ([0.1, 0.1], "fails here")
+
+
+@pytest.mark.parametrize("arguments", [["--seeds", "3"], []])
+def test_the_ledger_gets_no_other_seeds_than_its_rows_say(small_ledger, tmp_path, monkeypatch, arguments):
+    if not arguments:
+        monkeypatch.setenv("COURSE_SEED", "5")
+    with pytest.raises(SystemExit, match="leave --seeds and COURSE_SEED away"):
+        cli.main(["all", "--json", str(tmp_path / "claims.json"), "--workers", "1", *arguments])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_stop_by_the_user_keeps_what_is_measured_and_says_so(small_ledger, tmp_path, monkeypatch, capsys):
+    file = tmp_path / "claims.json"
+
+    def stopped(cfg, seed):
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(cli.CLAIMS, "open", replace(cli.CLAIMS["open"], measure=stopped, chapter="later"))
+    assert cli.main(["all", "--json", str(file), "--workers", "1"]) == 130
+    assert "run the same command again" in capsys.readouterr().err
+    assert load_results(file)["steady", "quick"].values == [0.5, 0.5]
 
 
 def test_a_broken_claim_is_an_exit_status(small_ledger, capsys):
@@ -530,13 +591,13 @@ def test_a_wrong_setting_is_an_error_not_a_traceback(monkeypatch):
 
 def test_missing_data_leave_an_earlier_measurement_in_the_file(small_ledger, tmp_path, monkeypatch, capsys):
     file = tmp_path / "claims.json"
-    assert cli.main(["measure", "steady", "--seeds", "1", "--workers", "1", "--json", str(file)]) == 0
+    assert cli.main(["measure", "steady", "--workers", "1", "--json", str(file)]) == 0
     before = file.read_text()
 
     def no_data(cfg, seed):
         raise DataError("mnist is not here")
 
     monkeypatch.setitem(cli.CLAIMS, "steady", replace(cli.CLAIMS["steady"], measure=no_data))
-    assert cli.main(["measure", "steady", "--seeds", "1", "--workers", "1", "--again", "--json", str(file)]) == 1
+    assert cli.main(["measure", "steady", "--workers", "1", "--again", "--json", str(file)]) == 1
     assert file.read_text() == before
     assert "for lack of data" in capsys.readouterr().out

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -76,7 +77,7 @@ def test_a_seed_of_a_chapter_stays_with_one_worker():
     assert len(groups) == 8
 
 
-class Interrupted(Exception):
+class Interrupted(BaseException):
     pass
 
 
@@ -106,7 +107,7 @@ def test_a_seed_of_other_code_or_data_counts_for_nothing(tmp_path, monkeypatch):
     all_of(plan_of(made_up(counted), store=RunStore(store)), [running.run_of])
     assert counted.seeds == [0, 1, 2, 3] * 2
     lines = [json.loads(line) for line in store.read_text().splitlines()]
-    store.write_text("".join(json.dumps(line | {"data": {"none": "0" * 64}}) + "\n" for line in lines))
+    store.write_text("".join(json.dumps(line | {"data": {"mnist-5k": "0" * 64}}) + "\n" for line in lines))
     all_of(plan_of(made_up(counted), store=RunStore(store)), [running.run_of])
     assert counted.seeds == [0, 1, 2, 3] * 3
     all_of(plan_of(made_up(counted), store=RunStore(store, forget=True)), [running.run_of])
@@ -129,7 +130,7 @@ def test_a_larger_number_of_seeds_measures_those_that_lack_and_other_code_all(mo
 def test_a_stored_result_taken_apart_and_put_together_is_the_same():
     claim = made_up(Counted())
     result = measure(claim, settings())
-    again = running.composed(claim, "quick", runs_in(result))
+    again = running.composed(claim, "quick", runs_in(claim, result))
     assert replace(again, seconds=0) == replace(result, seconds=0)
 
 
@@ -151,13 +152,30 @@ def test_each_seed_has_a_line_with_what_is_left():
     assert lines[-1].endswith("about 0 min left")
 
 
+def test_a_row_that_fails_is_named_and_the_others_end(tmp_path):
+    def fails(cfg: Settings, seed: int) -> Measurement:
+        raise ValueError("shapes differ")
+
+    asked: list[int] = []
+
+    def slow(claim: Claim, cfg: Settings, seed: int) -> Run:
+        asked.append(seed)
+        time.sleep(0.05)
+        return running.run_of(claim, cfg, seed)
+
+    rows = [made_up(fails, id="broken", seeds=(1, 1)), made_up(Counted(), seeds=(40, 1))]
+    with pytest.raises(RunningError, match="broken, seed 0: ValueError: shapes differ"):
+        all_of(plan_of(*rows), [slow, slow])  # whichever meets it
+    assert len(asked) < 40
+
+
 # ------------------------------------------------------------------------------------------------- in other processes
 
-CHEAP = ["tied-halves-weights", "deconvolution-is-the-transpose", "linear-ae-sse"]
+CHEAP = ["tied-halves-weights", "deconvolution-is-the-transpose", "linear-ae-sse"]  # the last one loads digits
 
 
 def numbers(results: list[Result]) -> list[object]:
-    return [(r.id, r.seeds, r.values, r.references, r.intervals, r.verdict) for r in results]
+    return [(r.id, r.seeds, r.values, r.references, r.intervals, r.verdict, r.made_with) for r in results]
 
 
 @contextmanager
@@ -173,12 +191,15 @@ def dask() -> Iterator[list[running.Lane]]:
 
 @pytest.mark.long
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
-def test_the_number_and_kind_of_workers_do_not_change_a_number():
+def test_the_number_and_kind_of_workers_do_not_change_a_number(monkeypatch):
+    monkeypatch.undo()  # these rows have their own fingerprints
+
     def plan() -> Plan:
         return Plan([CLAIMS[id] for id in CHEAP], settings(), {}, RunStore(None), n_seeds=2)
 
     with open_lanes(None, 1) as lanes:
         alone = numbers(all_of(plan(), lanes))
+    assert alone[-1][-1]["data"] == {"mnist-5k": running.known_data()["mnist-5k"]["sha256"]}
     with open_lanes(None, 2) as lanes:
         assert len(lanes) == 2
         assert numbers(all_of(plan(), lanes)) == alone

@@ -8,6 +8,7 @@ import json
 import os
 import sys
 import textwrap
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -41,10 +42,13 @@ def main(arguments: list[str] | None = None) -> int:
         for row in CLAIMS.values():
             print(f"{row.id:26} {row.system:4} {row.sentence}")
         return 0
-    if options.command == "stale":
-        return report_stale()
-    if options.command == "audit":
-        return _audit()
+    try:
+        if options.command == "stale":
+            return report_stale()
+        if options.command == "audit":
+            return _audit()
+    except DataError as error:
+        sys.exit(f"error: {error}")
     try:
         cfg = settings()
     except SettingsError as error:
@@ -70,12 +74,16 @@ def _measure(ids: list[str], cfg: Settings, options: argparse.Namespace) -> int:
             missing.extend([claim.id] if claim.only_on in (None, cfg.profile) else [])
             return
         if path:  # after every row: an interrupted run keeps what it has measured
-            _save([result], path)
+            _save([result], path, before)
             result = load_results(path)[claim.id, cfg.profile]  # judged among the others
         print(_line(result), flush=True)
 
+    if path and (options.seeds or cfg.seed):
+        sys.exit("error: with --json each row has the number of seeds that it says, from 0 on: leave --seeds and "
+                 "COURSE_SEED away, or --json")  # fmt: skip
     try:
-        stored = load_results(path) if path and not options.again else {}
+        before = load_results(path) if path else {}
+        stored = {} if options.again else before
         store = RunStore(path and path.with_suffix(".runs.jsonl"), forget=options.again)
         plan = Plan([CLAIMS[id] for id in ids], cfg, stored, store, n_seeds=options.seeds)
         n_lacking = len(plan.missing)
@@ -84,8 +92,13 @@ def _measure(ids: list[str], cfg: Settings, options: argparse.Namespace) -> int:
             results = measure_all(plan, lanes, progress=sys.stderr, finished=finished)
     except (RunningError, DataError) as error:
         sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        print(
+            "\nstopped; what is measured is kept: run the same command again" if path else "\nstopped", file=sys.stderr
+        )
+        return 130
     verdicts = {id: result.verdict for (id, profile), result in load_results(path).items() if profile == cfg.profile} \
-        if path else {result.id: result.verdict for result in results}  # fmt: skip
+        if path else {result.id: result.verdict for result in results if result.values}  # fmt: skip
     broken = [id for id in ids if cfg.profile in CLAIMS[id].reproduced and verdicts.get(id, "holds") != "holds"]
     if broken:
         print(f"{len(broken)} claim(s) that the ledger records as reproduced in the {cfg.profile} profile are not.")
@@ -94,9 +107,9 @@ def _measure(ids: list[str], cfg: Settings, options: argparse.Namespace) -> int:
     return 1 if broken or missing else 0
 
 
-def _save(results: list[Result], path: Path) -> None:
+def _save(results: list[Result], path: Path, before: Mapping[tuple[str, str], Result] | None = None) -> None:
     try:
-        save_results(results, path, CLAIMS)
+        save_results(results, path, CLAIMS, before)
         path.with_suffix(".md").write_text(markdown_table(path), encoding="utf-8")
     except (OSError, DataError) as error:
         sys.exit(f"error: {error}")
@@ -167,7 +180,7 @@ def _parser() -> argparse.ArgumentParser:
     for command in (one, everything):
         command.add_argument("--seeds", type=_positive, metavar="N", help="to try something: instead of each row's own")
         command.add_argument("--json", type=Path, metavar="FILE", help="write the results there, and a table beside it")
-        command.add_argument("--again", action="store_true", help="also what the file holds already")
+        command.add_argument("--again", action="store_true", help="measure again what is stored already")
         command.add_argument("--workers", type=_positive, default=os.cpu_count() or 1, metavar="N",
                              help="processes on this machine; default: one a core")  # fmt: skip
         command.add_argument("--executor", metavar="dask://HOST:PORT", help="the workers of a Dask cluster instead")

@@ -30,8 +30,9 @@ class Design:
     claim, result
         The row, and what is stored of it.
     p
-        Of the hypothesis that the row is wrong by chance: paired t over the seeds, or the interval over queries or
-        images where that is wider; of ≈ the larger of two one-sided tests. None where there is no interval.
+        How often a difference at least this large would come by chance, if there were none: paired t over the seeds,
+        with the chance over queries or images added where it is known; of ≈ the larger of two one-sided tests. None
+        where no chance was seen.
     p_signs
         The same by flipping the signs of the differences, without an assumption on their distribution; None below five
         seeds, and for ≈.
@@ -63,8 +64,8 @@ class Design:
 
     def line(self, q: float | None) -> str:
         """Show it in a line; q is its p, corrected for all rows of the profile."""
-        kinds = {"seeds": len(self.result.seeds) > 1, "queries or images": bool(self.result.intervals)}
-        over = " and ".join(kind for kind, has in kinds.items() if has) or "–"
+        differences = [v - r for v, r in zip(self.result.values, self.result.references, strict=True)]
+        over = Difference.of(differences, self.result.intervals).over or "–"
         numbers = [f"p {_small(self.p)}", f"q {_small(q)}", f"by signs {_small(self.p_signs)}"]
         sizes = [f"{self.effect:+.3g} {self.claim.unit}"]
         if self.effect_in_sds is not None:
@@ -124,9 +125,13 @@ def audit(claims: Mapping[str, Claim], results: Mapping[tuple[str, str], Result]
             lines.append(Design.of(row, result).line(q))
             if today != result.verdict:
                 problems.append(f"{row.id} [{profile}]: {result.verdict!r} is stored, its values say {today!r}")
-            if len(result.seeds) != row.n_seeds(profile):
+            if result.seeds != list(range(row.n_seeds(profile))):
                 problems.append(
-                    f"{row.id} [{profile}]: {len(result.seeds)} seed(s) are stored, the row says {row.n_seeds(profile)}"
+                    f"{row.id} [{profile}]: the seeds {result.seeds} are stored, the row says {row.n_seeds(profile)}"
+                )
+            if row.reference is not None and set(result.references) != {row.reference}:
+                problems.append(
+                    f"{row.id} [{profile}]: compared with {result.reference:g}, the row says {row.reference:g}"
                 )
     return lines, problems
 

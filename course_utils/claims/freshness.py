@@ -14,6 +14,7 @@ from course_utils.data import known_data
 from course_utils.settings import Settings
 
 SAME = 1e-3  # of the value
+SHARE_OF_SPREAD = 0.1  # of the standard deviation over the seeds
 
 
 def why_stale(claim: Claim, result: Result) -> str:
@@ -55,7 +56,7 @@ class Confirmation:
 
     @property
     def is_same(self) -> bool:
-        """Equal but for rounding, which in training grows to a part of what another seed would change."""
+        """Equal but for rounding, which training enlarges: to a tenth of what another seed would change, at most."""
         references = self.result.references
         of_references = statistics.stdev(references) if len(references) > 1 else 0.0
         return _is_close(self.stored, self.today, self.result.sd or 0.0) and _is_close(
@@ -64,7 +65,7 @@ class Confirmation:
 
 
 def _is_close(stored: float, today: float, spread: float) -> bool:
-    return math.isclose(stored, today, rel_tol=SAME, abs_tol=max(1e-9, spread))
+    return math.isclose(stored, today, rel_tol=SAME, abs_tol=max(1e-9, SHARE_OF_SPREAD * spread))
 
 
 def confirm(claim: Claim, result: Result, cfg: Settings) -> Confirmation:

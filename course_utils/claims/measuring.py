@@ -8,7 +8,7 @@ import os
 import statistics
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -94,23 +94,30 @@ class Run:
     seconds
         How long it took.
     missing
-        Which data are missing, and where they come from; empty where none are.
+        Why there is no number: which data are missing, or that it is not finite; else empty.
+    made_with
+        As of Result; noted where the seed was measured, which may be another process or machine.
     """
 
     seed: int
     found: Measurement | None
     seconds: float
     missing: str = ""
+    made_with: Mapping[str, Any] = field(default_factory=dict)
 
 
 def run_of(claim: Claim, cfg: Settings, seed: int) -> Run:
     """Measure one seed of a row."""
     start = time.perf_counter()
     try:
-        found, missing = claim.measure(cfg, seed), ""
+        found = claim.measure(cfg, seed)
     except DataError as error:
-        found, missing = None, str(error)
-    return Run(seed, found, time.perf_counter() - start, missing)
+        return Run(seed, None, time.perf_counter() - start, str(error))
+    seconds = time.perf_counter() - start
+    for number in (found.value, reference_of(claim, found)):
+        if not math.isfinite(number):
+            return Run(seed, None, seconds, f"seed {seed} gave {number}")
+    return Run(seed, found, seconds, made_with=made_with(claim, found.data))
 
 
 def seeds_of(claim: Claim, cfg: Settings, n_seeds: int | None = None) -> list[int]:
@@ -187,18 +194,22 @@ def composed(claim: Claim, profile: Profile, runs: Sequence[Run]) -> Result:
         values=values, references=references, seconds=round(math.fsum(run.seconds for run in runs), 1),
         series={name: [list(r.series[name]) for r in found] for name in found[0].series} if found else {},
         intervals=intervals,
-        made_with=made_with(claim, found[0].data) if found else {},
+        made_with=dict(runs[0].made_with) if found else {},
     )  # fmt: skip
 
 
-def runs_in(result: Result) -> list[Run]:
-    """Take a stored result apart again: its seeds, each with an equal part of its time."""
+def runs_in(claim: Claim, result: Result) -> list[Run]:
+    """Take a stored result apart again: its seeds, each with an equal part of its time.
+
+    A bound or a published number is the row's of today, whatever was stored.
+    """
     intervals: list[tuple[float, float] | None] = [(low, high) for low, high in result.intervals]
     intervals = intervals or [None] * len(result.seeds)
     parts = zip(result.seeds, result.values, result.references, intervals, strict=True)
     return [
-        Run(seed, Measurement(value, reference, result.data, {name: rows[i] for name, rows in result.series.items()},
-                              interval), result.seconds / len(result.seeds))
+        Run(seed, Measurement(value, reference if claim.reference is None else None, result.data,
+                              {name: rows[i] for name, rows in result.series.items()}, interval),
+            result.seconds / len(result.seeds), made_with=result.made_with)
         for i, (seed, value, reference, interval) in enumerate(parts)
     ]  # fmt: skip
 
@@ -221,32 +232,42 @@ def code_of(claim: Claim) -> str:
     return code_fingerprint(claim.measure, stop=LEFT_OUT)
 
 
-def save_results(results: Sequence[Result], path: Path, claims: Mapping[str, Claim] = CLAIMS) -> None:
+def save_results(
+    results: Sequence[Result], path: Path, claims: Mapping[str, Claim] = CLAIMS,
+    before: Mapping[tuple[str, str], Result] | None = None,
+) -> None:  # fmt: skip
     """Write results into a JSON file; rows of other claims and profiles that it holds already stay.
 
     The rows of a profile are judged together, as one of many may hold by chance: all verdicts of the file are written
-    anew. What a row's verdict was before it last changed is kept.
+    anew.
+
+    Parameters
+    ----------
+    results
+        New results, in place of those of the same rows and profiles.
+    path
+        The file.
+    claims
+        The rows.
+    before
+        The results from which on a change of verdict is noted; None: those that the file holds now.
     """
-    merged = {(row["id"], row["profile"]): row for row in _read_rows(path)}
-    for result in results:
-        before = merged.get((result.id, result.profile), {})
-        merged[result.id, result.profile] = asdict(result) | {
-            "verdict": before.get("verdict", result.verdict), "verdict_before": before.get("verdict_before", ""),
-        }  # fmt: skip
-        if not result.values:
-            merged[result.id, result.profile]["verdict"] = result.verdict
+    stored = load_results(path)
+    before = stored if before is None else before
+    merged = stored | {(result.id, result.profile): result for result in results}
     for profile in ("quick", "full"):
-        of_profile = [Result(**row) for row in merged.values() if row["profile"] == profile and row["values"]]
-        of_ledger = [result for result in of_profile if result.id in claims]
-        for result, (verdict, reason) in zip(of_ledger, verdicts_of(claims, of_ledger), strict=True):
-            row = merged[result.id, profile]
-            if verdict != row["verdict"]:
-                row["verdict_before"] = row["verdict"]
-            row["verdict"], row["reason"] = verdict, reason
+        rows = [r for r in merged.values() if r.profile == profile and r.values and r.id in claims]
+        for result, (verdict, reason) in zip(rows, verdicts_of(claims, rows), strict=True):
+            earlier = before.get((result.id, profile), result)
+            changed = earlier.verdict if earlier.verdict != verdict else earlier.verdict_before
+            merged[result.id, profile] = replace(
+                result, verdict=verdict, reason=reason, verdict_before=changed if changed != verdict else ""
+            )
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(path.name + ".tmp")
+    rows_of_file = [asdict(result) for result in merged.values()]
     unfinished.write_text(
-        json.dumps(list(merged.values()), indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8"
+        json.dumps(rows_of_file, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8"
     )
     os.replace(unfinished, path)
 

@@ -1,7 +1,7 @@
 """Many rows measured at once: on every core or on a cluster, each seed kept as soon as it is done.
 
 Rows of a chapter share trained nets, so a seed of a whole chapter goes to one worker, row by row. Each worker computes
-with one thread: the numbers do not depend on how many workers there are.
+with one thread, of torch, NumPy and scikit-learn: the numbers do not depend on how many workers there are.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import BrokenExecutor, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, BrokenExecutor, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TextIO
 
 import torch
+from threadpoolctl import threadpool_limits
 
 from course_utils.claims.freshness import why_stale
 from course_utils.claims.measuring import Result, Run, code_of, composed, run_of, runs_in, seeds_of
@@ -28,7 +29,8 @@ from course_utils.data import known_data
 from course_utils.settings import Settings
 
 Lane = Callable[[Claim, Settings, int], Run]  # measures one seed of a row, in a worker of its own
-GUESS_S = 20.0  # of a seed that was never measured
+GUESS_S = 20.0  # of a seed of a chapter that was never measured
+LOOK_S = 10.0  # after so long, is the worker still there?
 
 
 class RunningError(RuntimeError):
@@ -72,10 +74,17 @@ def open_lanes(where: str | None, n_workers: int) -> Iterator[list[Lane]]:
 
 @contextmanager
 def _this_process() -> Iterator[Lane]:
+    with _one_thread():
+        yield run_of
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
     n = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        yield run_of
+        with threadpool_limits(1):  # those of NumPy, SciPy and scikit-learn
+            yield
     finally:
         torch.set_num_threads(n)
 
@@ -109,7 +118,18 @@ def _cluster(where: str) -> Iterator[list[Lane]]:
     def lane_of(worker: str) -> Lane:
         def lane(claim: Claim, cfg: Settings, seed: int) -> Run:
             future = client.submit(_run_in_worker, claim.id, cfg, seed, workers=[worker], pure=False)
-            return future.result()
+            while True:
+                try:
+                    run: Run = future.result(timeout=LOOK_S)
+                except TimeoutError:  # it works, or is gone: then its task would wait for ever
+                    if worker not in client.nthreads():
+                        raise RunningError(f"The Dask worker {worker} is gone; it measured {claim.id}, seed {seed}. "
+                                           "What was done is kept; run the command again.") from None  # fmt: skip
+                    continue
+                if run.made_with and run.made_with["code"] != code_of(claim):
+                    raise RunningError(f"The Dask worker {worker} has another version of this package: it measures "
+                                       f"{claim.id} by other code. Install the same on all workers.")  # fmt: skip
+                return run
 
         return lane
 
@@ -121,9 +141,9 @@ def _cluster(where: str) -> Iterator[list[Lane]]:
 
 
 def _run_in_worker(id: str, cfg: Settings, seed: int) -> Run:
-    torch.set_num_threads(1)
     os.environ["COURSE_QUIET"] = "1"
-    return run_of(CLAIMS[id], cfg, seed)
+    with _one_thread():
+        return run_of(CLAIMS[id], cfg, seed)
 
 
 # ------------------------------------------------------------------------------------------------- what is done already
@@ -151,7 +171,8 @@ class RunStore:
             if entry["data"] == data:
                 found = Measurement(**entry["found"])
                 interval = found.interval and (found.interval[0], found.interval[1])
-                run = Run(entry["seed"], replace(found, interval=interval), entry["seconds"])
+                made_with = {"code": entry["code"], "data": entry["data"]}
+                run = Run(entry["seed"], replace(found, interval=interval), entry["seconds"], made_with=made_with)
                 self._runs[entry["code"], entry["id"], entry["profile"], entry["seed"]] = run
 
     def _lines(self) -> list[dict[str, Any]]:
@@ -174,10 +195,9 @@ class RunStore:
         if self.path is None or run.found is None:
             return
         self._runs[code, id, profile, run.seed] = run
-        known = {name: entry["sha256"] for name, entry in known_data().items() if name in run.found.data}
         found = vars(run.found) | {"series": dict(run.found.series)}
-        entry = {"id": id, "profile": profile, "seed": run.seed, "code": code, "data": known, "found": found,
-                 "seconds": round(run.seconds, 2)}  # fmt: skip
+        entry = {"id": id, "profile": profile, "seed": run.seed, "code": code, "found": found,
+                 "data": run.made_with["data"], "seconds": round(run.seconds, 2)}  # fmt: skip
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(entry, ensure_ascii=False) + "\n")
@@ -218,7 +238,8 @@ class Plan:
         self.codes = {claim.id: code_of(claim) for claim in self.claims}
         for claim in self.claims:
             before = self.stored.get((claim.id, self.cfg.profile))
-            known = {run.seed: run for run in runs_in(before)} if before and _is_fresh(claim, before) else {}
+            is_fresh = before and before.seeds and not why_stale(claim, before)
+            known = {run.seed: run for run in runs_in(claim, before)} if before and is_fresh else {}
             for seed in self.seeds(claim):
                 run = known.get(seed) or self.store.find(self.codes[claim.id], claim.id, self.cfg.profile, seed)
                 if run:
@@ -231,9 +252,10 @@ class Plan:
         return seeds_of(claim, self.cfg, self.n_seeds)
 
     def seconds(self, claim: Claim) -> float:
-        """Guess how long a seed of a row takes, by what it took before."""
-        before = self.stored.get((claim.id, self.cfg.profile))
-        return before.seconds / len(before.seeds) if before and before.seeds else GUESS_S
+        """Guess how long a seed of a row takes: what one of its chapter took before, as they share their nets."""
+        rows = [self.stored.get((one.id, self.cfg.profile)) for one in self.claims if one.chapter == claim.chapter]
+        known = [row.seconds / len(row.seeds) for row in rows if row and row.seeds]
+        return sum(known) / len(known) if known else GUESS_S
 
     def groups(self) -> list[list[tuple[Claim, int]]]:
         """What one worker does one after the other: a seed of a chapter. The longest first, so all end together."""
@@ -249,10 +271,6 @@ class Plan:
     def result(self, claim: Claim) -> Result:
         """Put the seeds of a complete row together."""
         return composed(claim, self.cfg.profile, [self.runs[claim.id][seed] for seed in self.seeds(claim)])
-
-
-def _is_fresh(claim: Claim, result: Result) -> bool:
-    return bool(result.seeds) and not why_stale(claim, result)
 
 
 def measure_all(
@@ -279,7 +297,7 @@ def measure_all(
     Raises
     ------
     RunningError
-        A worker ended. What was measured before is kept.
+        A worker ended, or a row could not be measured; the message names it. What was measured before is kept.
     """
     for claim in plan.claims:
         if plan.is_complete(claim):
@@ -296,7 +314,12 @@ def measure_all(
             for claim, seed in group:
                 if stop.is_set():
                     return
-                run = lane(claim, plan.cfg, seed)
+                try:
+                    run = lane(claim, plan.cfg, seed)
+                except RunningError:
+                    raise
+                except Exception as error:
+                    raise RunningError(f"{claim.id}, seed {seed}: {type(error).__name__}: {error}") from error
                 with one_at_a_time:
                     plan.store.add(plan.codes[claim.id], claim.id, plan.cfg.profile, run)
                     plan.runs[claim.id][seed] = run
@@ -305,12 +328,13 @@ def measure_all(
                         finished(plan.result(claim))
 
     with ThreadPoolExecutor(max(1, len(lanes))) as threads:
+        futures = [threads.submit(work, lane) for lane in lanes]
         try:
-            for future in [threads.submit(work, lane) for lane in lanes]:
-                future.result()
-        except BaseException:  # among them Ctrl-C: the others end after their seed
+            wait(futures, return_when=FIRST_EXCEPTION)
+        finally:  # an error in one, or Ctrl-C: the others end after their seed
             stop.set()
-            raise
+        for future in futures:
+            future.result()
     return [plan.result(claim) for claim in plan.claims]
 
 

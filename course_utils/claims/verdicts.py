@@ -34,23 +34,27 @@ class Stored(Protocol):
 
 @dataclass(frozen=True)
 class Difference:
-    """The mean of value − reference, with what chance adds to it: by the wider of its intervals.
+    """The mean of value − reference, with what chance adds to it.
 
     Parameters
     ----------
     mean
         In the row's unit.
     error
-        Its standard error; 0 where there is none, as of a single run.
+        Its standard error: over the seeds, over the queries or test images, or over both, whose variances add up; 0
+        where there is none, as of a single run.
     n
         The number of seeds.
+    over
+        What chance was seen over, in words.
     of_items
-        Ends of the 95 % interval over the queries or test images, where that is the wider; else None.
+        Ends of the 95 % interval over the queries or test images, where no seed enters; else None.
     """
 
     mean: float
     error: float
     n: int
+    over: str = ""
     of_items: tuple[float, float] | None = None
 
     @classmethod
@@ -58,20 +62,22 @@ class Difference:
         """Compute it from a difference a seed, and of each seed the interval over the items (or none)."""
         mean = statistics.fmean(differences)
         n = len(differences)
-        error = statistics.stdev(differences) / math.sqrt(n) if n > 1 else 0.0
-        if intervals:
-            low, high = (statistics.fmean(ends) for ends in zip(*intervals, strict=True))
-            if (high - low) / 2 > half_width(differences):
-                return cls(mean, (high - low) / 2 / _normal(0.95), n, (low, high))
-        return cls(mean, error, n)
+        of_seeds = statistics.stdev(differences) / math.sqrt(n) if n > 1 else 0.0
+        if not intervals:
+            return cls(mean, of_seeds, n, over="seeds" if n > 1 else "")
+        low, high = (statistics.fmean(ends) for ends in zip(*intervals, strict=True))
+        of_items = (high - low) / 2 / _normal(0.95)
+        if n == 1:
+            return cls(mean, of_items, n, over="queries or images", of_items=(low, high))
+        return cls(mean, math.hypot(of_seeds, of_items), n, over="seeds and queries or images")
 
     @property
     def has_interval(self) -> bool:
-        """Whether chance enters: not in a single run, nor where all seeds agree to the last digit."""
+        """Whether chance was seen: not in a single run, nor where all seeds agree to the last digit."""
         return self.error > 0
 
     def interval(self, level: float) -> tuple[float, float]:
-        """Compute the interval at this level: Student's over the seeds, or that over the items."""
+        """Compute the interval at this level: Student's, or without a seed that over the items."""
         if self.of_items:
             share = _normal(level) / _normal(0.95)
             low, high = self.of_items
@@ -80,10 +86,13 @@ class Difference:
         return self.mean - half, self.mean + half
 
     def p(self, claim: Claim) -> float | None:
-        """Compute p of the row: two-sided, or of ≈ the larger of two one-sided tests; None without an interval."""
+        """Compute how often a difference at least this large would come by chance, if there were none.
+
+        Of ≈: how often one at most this large would come, if it were at the tolerance; the larger of two one-sided
+        tests. None where no chance was seen.
+        """
         if not self.has_interval:
-            agrees = self.n > 1 and (self.mean or claim.relation == "≈")
-            return 0.0 if agrees else None
+            return None
         chance = stats.norm() if self.of_items else stats.t(self.n - 1)
         if claim.relation == "≈":
             below, above = self.mean + claim.tolerance, self.mean - claim.tolerance
@@ -95,7 +104,7 @@ class Difference:
         if not self.has_interval:
             return f"difference {self.mean:+.3g}"
         low, high = self.interval(level)
-        over = " over the queries or images" if self.of_items else ""
+        over = f" over {self.over}" if "images" in self.over else ""
         return f"difference {self.mean:+.3g}, {100 * level:.0f} % interval{over} {low:+.3g} to {high:+.3g}"
 
 
@@ -106,10 +115,11 @@ def judge(
     """Judge measured values by the interval of value − reference, paired by seed.
 
     < and >: the 95 % interval lies on the claimed side (holds), on the other (fails here), or on both (not measurable).
-    A difference that is smaller than what matters, by its mean, or surely, by its interval, is "level". ≈: two
-    one-sided tests at 5 %, that is the 90 % interval, within the tolerance on both sides (holds), wholly beyond it
-    (fails here), or neither. The interval is Student's over the seeds, or the one over the queries or test images,
-    whichever is wider. A single run without either has no interval: its number decides.
+    Where all of it is smaller than what matters, the two are "level"; where it may be, and the mean is, nothing is
+    said. ≈: two one-sided tests at 5 %, that is the 90 % interval, within the tolerance on both sides (holds), wholly
+    beyond it (fails here), or neither. The interval is Student's over the seeds; that over the queries or test images,
+    where no seed enters; where both do, their variances are added. A single run without either has no interval: its
+    number decides.
 
     Parameters
     ----------
@@ -123,7 +133,8 @@ def judge(
         Of each seed the 95 % interval of value − reference over the queries or test images; empty where these are no
         sample.
     q
-        The row's p, corrected for the number of rows of the profile: above 0.05, nothing is shown. None: no correction.
+        The row's p, corrected for the number of rows of the profile: above 0.05, a row of < or > neither holds nor
+        fails, and one of ≈ does not hold. None: no correction.
 
     Returns
     -------
@@ -169,10 +180,11 @@ def _on_one_side(claim: Claim, found: Difference, reference: float) -> tuple[Ver
     holds = low * side > 0 and high * side > 0
     fails = low * side <= 0 and high * side <= 0
     matters = claim.smallest_that_matters(reference)
-    if found.has_interval and matters:
-        is_small = (holds or fails) and abs(found.mean) < matters
-        if is_small or -matters < low <= high < matters:
+    if matters and (found.n > 1 or found.has_interval or not claim.seeded):  # one seed of many says nothing of size
+        if -matters < low <= high < matters:
             return "level", f"{reason}; less than {matters:.3g} does not matter"
+        if (holds or fails) and abs(found.mean) < matters:
+            return "not measurable", f"{reason}: it is real, but may be less than the {matters:.3g} that matter"
     if holds or fails:
         return "holds" if holds else "fails here", reason
     return "not measurable", f"{reason}: it does not tell"
