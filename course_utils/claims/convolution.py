@@ -183,7 +183,7 @@ def net_with_positions(data: ImageData, seed: int, n_codes: int) -> ConvAutoenco
 @row("one-number-with-positions-is-enough", "S16",
      "With the positions, one number restores better than thirty numbers without them.",
      quantity="positions and a code of 1, against repeating and a code of 30",
-     unit=SSE, relation="<")  # fmt: skip
+     unit=SSE, relation="<", reproduced=("quick",))  # fmt: skip
 def one_number_against_thirty(digits: ImageData, seed: int) -> Measurement:
     """Compare a net with positions and one number with a net without positions and thirty."""
     one, thirty = net_with_positions(digits, seed, 1), conv_net(digits, seed, "repeat")
@@ -210,7 +210,7 @@ def code_beside_positions(digits: ImageData, seed: int) -> Measurement:
 @row("positions-hold-less-than-they-could", "S16",
      "The positions of digits hold fewer bits than there is room for.",
      quantity="entropy of the positions, cell by cell over the test images, against two bits a cell",
-     unit="bits", relation="<")  # fmt: skip
+     unit="bits", relation="<", reproduced=("quick",))  # fmt: skip
 def entropy_of_positions(digits: ImageData, seed: int) -> Measurement:
     """Compare the sum of the cells' entropies, an upper bound of what the positions hold, with their capacity."""
     model = conv_net(digits, seed, "positions")

@@ -132,7 +132,7 @@ def psnr_of_linear_map(data: ImageData, seed: int, kind: str) -> float:
 @row("linear-map-beats-filters", "S18",
      "A linear map that has learnt from digits removes noise better than a classical filter.",
      quantity="Gaussian noise of 0.5, clipped: PSNR of a ridge regression, against the best of four tuned filters",
-     unit=PSNR, relation=">")  # fmt: skip
+     unit=PSNR, relation=">", reproduced=BOTH)  # fmt: skip
 def linear_map_against_filters(digits: ImageData, seed: int) -> Measurement:
     """Compare the linear map with the best classical filter; series: the linear map by kind of noise."""
     filters = psnr_of_filters(digits, seed, "Gaussian 0.5")
@@ -144,7 +144,7 @@ def linear_map_against_filters(digits: ImageData, seed: int) -> Measurement:
 @row("denoiser-beats-linear-map", "S18",
      "A hidden layer removes more noise than a linear map that has learnt from the same digits.",
      quantity="PSNR of 784-1000-784, against a ridge regression, mean of three kinds of noise",
-     unit=PSNR, relation=">")  # fmt: skip
+     unit=PSNR, relation=">", reproduced=BOTH)  # fmt: skip
 def denoiser_against_linear_map(digits: ImageData, seed: int) -> Measurement:
     """Compare the nets with the linear maps, each trained on the kind of noise that it is tried on."""
     of_nets = fmean(psnr_of(denoiser(digits, seed, kind), digits, seed, KINDS[kind]) for kind in KINDS)
@@ -305,7 +305,7 @@ def probes_of_noisy(data: ImageData, seed: int) -> dict[str, list[float]]:
 @row("denoising-code-beats-pca-on-noisy", "S18",
      "On noisy images the de-noising code tells more of the digit than PCA does.",
      quantity="linear classifier on 30 numbers, noisy images: de-noising, against PCA",
-     unit="% right", relation=">")  # fmt: skip
+     unit="% right", relation=">", reproduced=BOTH)  # fmt: skip
 def code_against_pca(digits: ImageData, seed: int) -> Measurement:
     """Compare the de-noising code of noisy images with PCA's; series: as they are, re-standardised."""
     found = probes_of_noisy(digits, seed)

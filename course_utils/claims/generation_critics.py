@@ -8,7 +8,7 @@ from functools import cache
 import torch
 
 from course_utils.claims.generation import ACCEPTED, N_SAMPLES, SOURCES, codes, critic, net
-from course_utils.claims.rows import BOUND, G20, Measurement, compared, row
+from course_utils.claims.rows import BOTH, BOUND, G20, Measurement, compared, row
 from course_utils.critic import NON_EXAMPLES, Critic, fit_contrast_blind_critic, non_examples, softened
 from course_utils.data import ImageData
 from course_utils.generation import decode_images
@@ -50,7 +50,7 @@ def critic_on_dimmed(digits: ImageData, seed: int) -> Measurement:
 @row("contrast-blind-critic-accepts-soft-digits", "S19",
      "A critic that has seen soft digits accepts them.",
      quantity="contrast-blind critic: true digits, blurred by 0.9 pixels or at 60 % of brightness, the lower share",
-     unit=ACCEPTED, relation=">", reference=80.0, source=BOUND)  # fmt: skip
+     unit=ACCEPTED, relation=">", reference=80.0, source=BOUND, reproduced=BOTH)  # fmt: skip
 def blind_critic_on_soft(digits: ImageData, seed: int) -> Measurement:
     """Measure what of blurred and of dimmed test digits the contrast-blind critic accepts, the smaller of the two."""
     judge = contrast_blind_critic(digits, seed)
@@ -61,7 +61,7 @@ def blind_critic_on_soft(digits: ImageData, seed: int) -> Measurement:
 @row("contrast-blind-critic-rejects-means", "S19",
      "It still rejects what is no digit.",
      quantity="contrast-blind critic: means of three digits",
-     unit=ACCEPTED, relation="<", reference=20.0, source=BOUND)  # fmt: skip
+     unit=ACCEPTED, relation="<", reference=20.0, source=BOUND, reproduced=BOTH)  # fmt: skip
 def blind_critic_on_means(digits: ImageData, seed: int) -> Measurement:
     """Measure what of means of three test digits the contrast-blind critic accepts; series: every non-example."""
     judge, generator = contrast_blind_critic(digits, seed), torch.Generator().manual_seed(seed)

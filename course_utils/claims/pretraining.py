@@ -289,7 +289,7 @@ def errors_by_unlabelled(data: ImageData, seed: int) -> dict[str, float]:
 @row("unlabelled-images-help", "S14",
      "It is the unlabelled images that help: pre-trained on the labelled ones alone, the net errs more.",
      quantity="100 labels, de-noising stages, equal steps: pre-trained on all images, against the labelled ones",
-     unit=ERROR, relation="<", seeds=(5, 3))  # fmt: skip
+     unit=ERROR, relation="<", seeds=(5, 3), reproduced=("quick",))  # fmt: skip
 def all_against_labelled(digits: ImageData, seed: int) -> Measurement:
     """Compare pre-training on all images with pre-training on those 100 that have labels."""
     found = errors_by_unlabelled(digits, seed)
@@ -299,7 +299,7 @@ def all_against_labelled(digits: ImageData, seed: int) -> Measurement:
 @row("denoising-beats-masked-baseline", "S14",
      "De-noising pre-training helps more than hiding pixels while training with labels.",
      quantity="100 labels: de-noising pre-training, against a random start with masking and equal compute",
-     unit=ERROR, relation="<", seeds=(5, 3))  # fmt: skip
+     unit=ERROR, relation="<", seeds=(5, 3), reproduced=("quick",))  # fmt: skip
 def denoising_against_masked_baseline(digits: ImageData, seed: int) -> Measurement:
     """Compare de-noising pre-training with a random start that sees the same noise."""
     return Measurement(errors_by_unlabelled(digits, seed)["all"], error_with_masking(digits, seed))
@@ -313,7 +313,8 @@ def drawn_by_class(labels: Tensor, counts: tuple[int, ...], *, seed: int) -> Ten
 
 @row("one-label-more-of-a-class-decides", "S14",
      "From a random start, the net of 1986 learns from 100 labels only where each class has exactly ten.",
-     quantity="300 steps: 9 to 11 labels a class, against 10 of each", unit=ERROR, relation=">")  # fmt: skip
+     quantity="300 steps: 9 to 11 labels a class, against 10 of each", unit=ERROR, relation=">",
+     reproduced=("quick",))  # fmt: skip
 def unbalanced_against_balanced(digits: ImageData, seed: int) -> Measurement:
     """Compare a draw with one label more of a class, and one less of another, with ten labels of each class."""
     built, options = ERAS["1986"]
