@@ -185,7 +185,7 @@ def test_no_stored_notebook_contradicts_the_ledger(path):
 @pytest.mark.parametrize(
     ("old", "new", "found"),
     [
-        (r"(<small>\(\d+ seeds\)</small><br>)– not measurable", r"\1✓ <b>holds</b>", "holds"),
+        (r"(<small>\(\d+ seeds\)</small><br>)= <b>level</b>", r"\1✓ <b>holds</b>", "holds"),
         (r"\d+\.\d+ ± ", "77.7 ± ", "77.7"),
         ("<code>denoiser-beats-filters", "<code>denoiser-beats-humans", "which is no row"),
         ("A de-noising auto-encoder removes", "A de-noising auto-encoder always removes", "statement: .* always"),
