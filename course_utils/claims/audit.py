@@ -14,7 +14,7 @@ from typing import Any
 from course_utils.claims.measuring import Result
 from course_utils.claims.rows import CLAIMS, Claim
 from course_utils.claims.table import HEAD, claims_table
-from course_utils.claims.verdicts import Difference, q_values, verdicts_of
+from course_utils.claims.verdicts import Difference, differences_of, q_values, verdicts_of
 
 FEWEST_FOR_SIGNS = 5  # with fewer seeds no arrangement of signs is rare
 MOST_FOR_SIGNS = 16  # 2^n arrangements are looked at
@@ -29,43 +29,48 @@ class Design:
     ----------
     claim, result
         The row, and what is stored of it.
-    p
-        How often a difference at least this large would come by chance, if there were none: paired t over the seeds,
-        with the chance over queries or images added where it is known; of ≈ the larger of two one-sided tests. None
-        where no chance was seen.
+    difference
+        The mean difference, with its chance.
     p_signs
-        The same by flipping the signs of the differences, without an assumption on their distribution; None below five
-        seeds, and for ≈.
-    effect, effect_in_sds, effect_in_percent
-        The mean difference in the row's unit, in standard deviations over the seeds, and in percent of the reference;
-        None where that cannot be said.
+        p by flipping the signs of the differences, without an assumption on their distribution; None below five seeds,
+        and for ≈.
+    effect_in_sds, effect_in_percent
+        The mean difference in standard deviations over the seeds, and in percent of the reference; None where that
+        cannot be said.
     """
 
     claim: Claim
     result: Result
-    p: float | None
+    difference: Difference
     p_signs: float | None
-    effect: float
     effect_in_sds: float | None
     effect_in_percent: float | None
 
     @classmethod
     def of(cls, claim: Claim, result: Result) -> Design:
         """Compute it from the stored values."""
-        differences = [v - r for v, r in zip(result.values, result.references, strict=True)]
-        effect = statistics.fmean(differences)
+        differences = differences_of(result)
+        difference = Difference.of(differences, result.intervals)
         sd = statistics.stdev(differences) if len(differences) > 1 else 0.0
         return cls(
-            claim, result, p=Difference.of(differences, result.intervals).p(claim),
-            p_signs=None if claim.relation == "≈" else sign_flip_p(differences), effect=effect,
-            effect_in_sds=effect / sd if sd else None,
-            effect_in_percent=100 * effect / abs(result.reference) if result.reference else None,
+            claim, result, difference, p_signs=None if claim.relation == "≈" else sign_flip_p(differences),
+            effect_in_sds=difference.mean / sd if sd else None,
+            effect_in_percent=100 * difference.mean / abs(result.reference) if result.reference else None,
         )  # fmt: skip
+
+    @property
+    def effect(self) -> float:
+        """The mean difference, in the row's unit."""
+        return self.difference.mean
+
+    @property
+    def p(self) -> float | None:
+        """As `Difference.p`."""
+        return self.difference.p(self.claim)
 
     def line(self, q: float | None) -> str:
         """Show it in a line; q is its p, corrected for all rows of the profile."""
-        differences = [v - r for v, r in zip(self.result.values, self.result.references, strict=True)]
-        over = Difference.of(differences, self.result.intervals).over or "–"
+        over = self.difference.over or "–"
         numbers = [f"p {_small(self.p)}", f"q {_small(q)}", f"by signs {_small(self.p_signs)}"]
         sizes = [f"{self.effect:+.3g} {self.claim.unit}"]
         if self.effect_in_sds is not None:

@@ -212,6 +212,11 @@ def verdicts_of(claims: Mapping[str, Claim], results: Sequence[Stored]) -> list[
     ]
 
 
+def differences_of(result: Stored) -> list[float]:
+    """Return value − reference of each seed."""
+    return [v - r for v, r in zip(result.values, result.references, strict=True)]
+
+
 def q_values(claims: Mapping[str, Claim], results: Sequence[Stored]) -> list[float | None]:
     """Correct the p of a profile's rows for their number (Benjamini & Hochberg, 1995); None where there is no p."""
     found = [_p(claims[result.id], result) for result in results]
@@ -222,7 +227,7 @@ def q_values(claims: Mapping[str, Claim], results: Sequence[Stored]) -> list[flo
 
 def _p(claim: Claim, result: Stored) -> float | None:
     """Compute p of a row; None where it has none, or is about another profile's data."""
-    differences = [v - r for v, r in zip(result.values, result.references, strict=True)]
+    differences = differences_of(result)
     if claim.only_on not in (None, result.profile) or not all(map(math.isfinite, differences)):
         return None
     return Difference.of(differences, result.intervals).p(claim)
