@@ -348,7 +348,7 @@ class SearchIndex:
 def _exact_scores(queries: Tensor, stored: Tensor, metric: Metric, rows: Tensor, places: Tensor) -> Tensor:
     """Of queries `rows` with vectors `places` `(m, c)`, in float64, each by itself."""
     q, v = queries[rows].double()[:, None], stored[places].double()
-    return -(q - v).square().sum(dim=2).sqrt() if metric == "euclidean" else (q * v).sum(dim=2)
+    return -v.sub_(q).square_().sum(dim=2).sqrt() if metric == "euclidean" else (q * v).sum(dim=2)
 
 
 def _as_floats(vectors: Tensor | np.ndarray, name: str) -> Tensor:
