@@ -171,7 +171,7 @@ def test_a_row_that_fails_is_named_and_the_others_end(tmp_path):
 
 # ------------------------------------------------------------------------------------------------- in other processes
 
-CHEAP = ["tied-halves-weights", "deconvolution-is-the-transpose", "linear-ae-sse"]  # the last one loads digits
+CHEAP = ["tied-halves-weights", "deconvolution-is-the-transpose", "deconvolution-is-no-inverse"]  # the last: of digits
 
 
 def numbers(results: list[Result]) -> list[object]:
@@ -183,7 +183,7 @@ def dask() -> Iterator[list[running.Lane]]:
     from distributed import LocalCluster
 
     with (
-        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=50) as cluster,
+        LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None, silence_logs=50) as cluster,
         open_lanes(cluster.scheduler_address.replace("tcp://", "dask://"), 1) as lanes,
     ):
         yield lanes
@@ -204,7 +204,7 @@ def test_the_number_and_kind_of_workers_do_not_change_a_number(monkeypatch):
         assert len(lanes) == 2
         assert numbers(all_of(plan(), lanes)) == alone
     with dask() as lanes:
-        assert len(lanes) == 2
+        assert len(lanes) == 1
         assert numbers(all_of(plan(), lanes)) == alone
 
 
@@ -223,6 +223,7 @@ def test_a_worker_that_dies_is_named_with_what_it_did(monkeypatch):
     ("where", "said"), [("spark://here:1", "dask://host:port, not 'spark"), ("dask://127.0.0.1:9", "No Dask scheduler")]
 )
 def test_a_cluster_that_cannot_be_used_is_named(where, said, monkeypatch):
+    monkeypatch.setattr(running, "CONNECT_S", 0.5)
     with pytest.raises(RunningError, match=said), open_lanes(where, 1):
         pass
 

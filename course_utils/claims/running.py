@@ -31,6 +31,7 @@ from course_utils.settings import Settings
 Lane = Callable[[Claim, Settings, int], Run]  # measures one seed of a row, in a worker of its own
 GUESS_S = 20.0  # of a seed of a chapter that was never measured
 LOOK_S = 10.0  # after so long, is the worker still there?
+CONNECT_S = 10.0  # so long may a scheduler take to answer
 
 
 class RunningError(RuntimeError):
@@ -111,7 +112,7 @@ def _cluster(where: str) -> Iterator[list[Lane]]:
     except ImportError as error:
         raise RunningError("A Dask cluster needs the package distributed: pip install distributed.") from error
     try:
-        client = Client(f"tcp://{where.removeprefix('dask://')}", timeout="10s")
+        client = Client(f"tcp://{where.removeprefix('dask://')}", timeout=CONNECT_S)
     except OSError as error:
         raise RunningError(f"No Dask scheduler answers at {where}: {error}.") from error
 
