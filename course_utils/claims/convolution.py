@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from functools import cache
 from statistics import fmean
 from typing import Any, Literal
 
 import torch
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from course_utils.claims.rows import BOTH, CHAPTER, SSE, Measurement, compared, row
-from course_utils.claims.shared import NoData, by_size, deep_autoencoder, trained
+from course_utils.claims.rows import BOTH, CHAPTER, SSE, Measurement, row
+from course_utils.claims.shared import (
+    NoData,
+    by_size,
+    deep_autoencoder,
+    fitted_probe,
+    right_of_each,
+    test_sse_of_each,
+    trained,
+)
+from course_utils.claims.verdicts import compared_by_item
 from course_utils.data import ImageData
 from course_utils.inference import encode_all, reconstruct
 from course_utils.layers import deconvolution, overlapping_sums
-from course_utils.metrics import checkerboard_percent, count_parameters, sse_per_image
+from course_utils.metrics import checkerboard_percent, count_parameters, sse_of_each_image
 from course_utils.models import ConvAutoencoder, DeepAutoencoder
 from course_utils.training import Trainer
 
@@ -67,18 +74,13 @@ def hidden_units_for(n_parameters: int, n_features: int) -> int:
     return round((n_parameters - n_features - N_CODES) / (2 * n_features + 2 * N_CODES + 2))
 
 
-def sse_on_test(data: ImageData, model: nn.Module) -> float:
-    """Measure SSE per image on the test images."""
-    return sse_per_image(reconstruct(model, data.test_images), data.test_images).item()
-
-
 @row("conv-beats-dense", "S15",
      "At an equal code size the CNN auto-encoder restores better than the dense one.",
      quantity="code of 30: CNN, against 784-1000-500-250-30", unit=SSE, relation="<", seeds=(5, 3))  # fmt: skip
 def conv_against_dense(digits: ImageData, seed: int) -> Measurement:
     """Compare the CNN with a deep dense net."""
     nets = conv_net(digits, seed, "repeat"), dense_net(digits, seed, (1000, 500, 250))
-    return compared(sse_on_test(digits, net) for net in nets)
+    return compared_by_item(test_sse_of_each(digits, net) for net in nets)
 
 
 @row("conv-beats-dense-of-its-size", "S15",
@@ -89,7 +91,7 @@ def conv_against_dense_of_its_size(digits: ImageData, seed: int) -> Measurement:
     """Compare the CNN with a dense net that has as many parameters."""
     conv = conv_net(digits, seed, "repeat")
     hidden = hidden_units_for(count_parameters(conv), digits.n_features)
-    return compared(sse_on_test(digits, net) for net in (conv, dense_net(digits, seed, (hidden,))))
+    return compared_by_item(test_sse_of_each(digits, net) for net in (conv, dense_net(digits, seed, (hidden,))))
 
 
 @row("transposed-beats-repeat", "S15",
@@ -98,7 +100,8 @@ def conv_against_dense_of_its_size(digits: ImageData, seed: int) -> Measurement:
      unit=SSE, relation="<")  # fmt: skip
 def transposed_against_repeat(digits: ImageData, seed: int) -> Measurement:
     """Compare going up by transposed convolutions with repeating and convolving."""
-    return compared(sse_on_test(digits, conv_net(digits, seed, unpool)) for unpool in ("transposed", "repeat"))
+    nets = (conv_net(digits, seed, unpool) for unpool in ("transposed", "repeat"))
+    return compared_by_item(test_sse_of_each(digits, net) for net in nets)
 
 
 @row("positions-outweigh-the-code", "S16",
@@ -111,8 +114,8 @@ def bits_of_positions(digits: ImageData, seed: int) -> Measurement:
 
 
 @cache
-def sse_by_positions(data: ImageData, seed: int) -> dict[str, float]:
-    """Measure the test SSE of one net with its own positions and with wrong ones, and with an average code.
+def sse_by_positions(data: ImageData, seed: int) -> dict[str, Tensor]:
+    """Measure the SSE of each test image, with its own positions, with wrong ones, and with an average code.
 
     swapped: each image is decoded with the positions of the next one; shuffled: with places drawn at random.
     """
@@ -128,7 +131,7 @@ def sse_by_positions(data: ImageData, seed: int) -> dict[str, float]:
             "shuffled": model.decode(z, [p.shuffled(generator) for p in positions]),
             "right, average code": model.decode(average, positions),
         }
-    return {name: sse_per_image(x_hat, x).item() for name, x_hat in decoded.items()}
+    return {name: sse_of_each_image(x_hat, x) for name, x_hat in decoded.items()}
 
 
 @row("positions-lower-the-error", "S16",
@@ -138,7 +141,7 @@ def sse_by_positions(data: ImageData, seed: int) -> dict[str, float]:
 def positions_against_repeat(digits: ImageData, seed: int) -> Measurement:
     """Compare unpooling with positions with repeating."""
     right = sse_by_positions(digits, seed)["right"]
-    return Measurement(right, sse_on_test(digits, conv_net(digits, seed, "repeat")))
+    return compared_by_item([right, test_sse_of_each(digits, conv_net(digits, seed, "repeat"))])
 
 
 @row("swapped-positions-hurt", "S16",
@@ -148,7 +151,8 @@ def positions_against_repeat(digits: ImageData, seed: int) -> Measurement:
 def swapped_positions(digits: ImageData, seed: int) -> Measurement:
     """Compare another image's positions with the right ones; series: all of sse_by_positions."""
     sse = sse_by_positions(digits, seed)
-    return Measurement(sse["swapped"], sse["right"], series={kind: [value] for kind, value in sse.items()})
+    series = {kind: [of_each.mean().item()] for kind, of_each in sse.items()}
+    return replace(compared_by_item([sse["swapped"], sse["right"]]), series=series)
 
 
 @row("shuffled-positions-hurt", "S16",
@@ -157,7 +161,7 @@ def swapped_positions(digits: ImageData, seed: int) -> Measurement:
 def shuffled_positions(digits: ImageData, seed: int) -> Measurement:
     """Compare shuffled positions with the right ones."""
     sse = sse_by_positions(digits, seed)
-    return Measurement(sse["shuffled"], sse["right"])
+    return compared_by_item([sse["shuffled"], sse["right"]])
 
 
 @row("positions-beat-the-code", "S16",
@@ -167,7 +171,7 @@ def shuffled_positions(digits: ImageData, seed: int) -> Measurement:
 def positions_without_code(digits: ImageData, seed: int) -> Measurement:
     """Compare the right positions and an average code with the right code and random positions."""
     sse = sse_by_positions(digits, seed)
-    return Measurement(sse["right, average code"], sse["shuffled"])
+    return compared_by_item([sse["right, average code"], sse["shuffled"]])
 
 
 @cache
@@ -187,15 +191,13 @@ def net_with_positions(data: ImageData, seed: int, n_codes: int) -> ConvAutoenco
 def one_number_against_thirty(digits: ImageData, seed: int) -> Measurement:
     """Compare a net with positions and one number with a net without positions and thirty."""
     one, thirty = net_with_positions(digits, seed, 1), conv_net(digits, seed, "repeat")
-    return compared(sse_on_test(digits, net) for net in (one, thirty))
+    return compared_by_item(test_sse_of_each(digits, net) for net in (one, thirty))
 
 
-def probe(data: ImageData, model: ConvAutoencoder) -> float:
-    """Measure % of test digits that a linear classifier recognises from the code; it is trained on up to 10,000."""
-    x, labels = data.train_images[:10_000], data.train_labels[:10_000]
-    classifier = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1_000))
-    classifier.fit(encode_all(model, x).numpy(), labels.numpy())
-    return 100 * classifier.score(encode_all(model, data.test_images).numpy(), data.test_labels.numpy())
+def right_by_code(data: ImageData, model: ConvAutoencoder) -> Tensor:
+    """Whether a linear classifier recognises each test digit from its code; it is trained on up to 10,000."""
+    probe = fitted_probe(encode_all(model, data.train_images[:10_000]), data.train_labels[:10_000])
+    return right_of_each(probe, encode_all(model, data.test_images), data.test_labels)
 
 
 @row("code-beside-positions-is-poorer", "S16",
@@ -204,7 +206,8 @@ def probe(data: ImageData, model: ConvAutoencoder) -> float:
      unit="% right", relation="<")  # fmt: skip
 def code_beside_positions(digits: ImageData, seed: int) -> Measurement:
     """Compare what a linear classifier reads from the codes of the net with positions and of that without."""
-    return compared(probe(digits, conv_net(digits, seed, kind)) for kind in ("positions", "repeat"))
+    nets = (conv_net(digits, seed, kind) for kind in ("positions", "repeat"))
+    return compared_by_item(right_by_code(digits, net) for net in nets)
 
 
 @row("positions-hold-less-than-they-could", "S16",

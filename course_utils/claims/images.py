@@ -10,13 +10,14 @@ from sklearn.decomposition import PCA
 from torch import Tensor, nn
 
 from course_utils.claims.rows import BOTH, CHAPTER, P10, SSE, Measurement, compared_precisions, row
-from course_utils.claims.shared import by_size, images, pca_test_sse
+from course_utils.claims.shared import by_size, images, test_sse_of_each
+from course_utils.claims.verdicts import compared_by_item
 from course_utils.corruption import Corruption, masking, shifting
 from course_utils.data import DataError, ImageData
-from course_utils.inference import encode_all, reconstruct
-from course_utils.metrics import Precision, sse_per_image
+from course_utils.inference import encode_all
+from course_utils.metrics import Precision, sse_of_each_image
 from course_utils.models import BinaryAutoencoder, ConvAutoencoder, DeepAutoencoder
-from course_utils.retrieval import CodeSearch, search_precision, search_precisions
+from course_utils.retrieval import CodeSearch, search_precisions
 from course_utils.settings import Settings
 from course_utils.training import Trainer
 
@@ -55,12 +56,18 @@ def trained_model(data: ImageData, seed: int, kind: str) -> nn.Module:
     return model.cpu()
 
 
+@cache
+def pca_of(data: ImageData) -> PCA:
+    """Fit PCA to the training images."""
+    return PCA(N_CODES, svd_solver="covariance_eigh").fit(data.train_images.flatten(1).numpy())
+
+
 def search_by(kind: str, data: ImageData, model: nn.Module | None = None) -> CodeSearch:
     """Search the training images by "pixels", by "PCA", or by the code of a trained model of `kind`."""
     if kind == "pixels":
         return CodeSearch(lambda x: x.flatten(1), data.train_images, metric="euclidean")
     if kind == "PCA":
-        pca = PCA(N_CODES, svd_solver="covariance_eigh").fit(data.train_images.flatten(1).numpy())
+        pca = pca_of(data)
         return CodeSearch(
             lambda x: torch.from_numpy(pca.transform(x.flatten(1).numpy())), data.train_images, metric="euclidean"
         )
@@ -76,37 +83,33 @@ def queries(data: ImageData, *, shifted: bool) -> Tensor:
 
 
 @cache
-def of_pixels(data: ImageData, *, shifted: bool) -> Precision:
-    """Measure the precision at 10 of the nearest by pixels."""
-    search, x = search_by("pixels", data), queries(data, shifted=shifted)
-    return search_precision(search, x, labels=data.train_labels, query_labels=data.test_labels, k=10)
-
-
-@cache
-def precisions(data: ImageData, seed: int, kind: str) -> dict[tuple[str, int], float]:
+def precisions(data: ImageData, seed: int, kind: str) -> dict[tuple[str, int], Precision]:
     """Measure precision at 1, 10 and 100 with "clean" and with "shifted" queries."""
     search = search_by(kind, data, None if kind in LINEAR else trained_model(data, seed, kind))
     measure = partial(search_precisions, search, labels=data.train_labels, query_labels=data.test_labels)
     return {
-        (query, k): precision.value
+        (query, k): precision
         for query in ("clean", "shifted")
         for k, precision in measure(queries(data, shifted=query == "shifted"), ks=N_RETRIEVED).items()
     }
 
 
-def at_10(data: ImageData, seed: int, kind: str, query: str) -> float:
+def at_10(data: ImageData, seed: int, kind: str, query: str) -> Precision:
     """Measure precision at 10; no seed enters the linear methods."""
     return precisions(data, 0 if kind in LINEAR else seed, kind)[query, 10]
 
 
 def against_pixels(data: ImageData, seed: int, kind: str, query: str = "clean") -> Measurement:
     """Compare the precision at 10 of a code with that of the pixels."""
-    return Measurement(at_10(data, seed, kind, query), at_10(data, seed, "pixels", query))
+    return compared_precisions(at_10(data, seed, kind, query), at_10(data, seed, "pixels", query))
 
 
 def with_table(data: ImageData, seed: int, kind: str) -> Measurement:
     """Compare a code with pixels; series: every method's precision at 1, 10, 100 with clean, then shifted queries."""
-    table = {kind: [*precisions(data, 0 if kind in LINEAR else seed, kind).values()] for kind in (*LINEAR, *CODES)}
+    table = {
+        kind: [precision.value for precision in precisions(data, 0 if kind in LINEAR else seed, kind).values()]
+        for kind in (*LINEAR, *CODES)
+    }
     return replace(against_pixels(data, seed, kind), series=table)
 
 
@@ -117,7 +120,7 @@ def with_table(data: ImageData, seed: int, kind: str) -> Measurement:
      unit="share", relation=">", reference=OFTEN, source="this course's reading of “often”", seeded=False)  # fmt: skip
 def pixel_neighbours_wrong(digits: ImageData, seed: int) -> Measurement:
     """Measure the share of wrong images among the ten nearest by pixels."""
-    right = of_pixels(digits, shifted=False)
+    right = at_10(digits, seed, "pixels", "clean")
     return Measurement(1 - right.value, interval=(1 - right.high - OFTEN, 1 - right.low - OFTEN))
 
 
@@ -127,7 +130,7 @@ def pixel_neighbours_wrong(digits: ImageData, seed: int) -> Measurement:
      unit=P10, relation="<", seeded=False, reproduced=BOTH)  # fmt: skip
 def pixels_on_shifted(digits: ImageData, seed: int) -> Measurement:
     """Compare shifted queries with clean ones."""
-    return compared_precisions(of_pixels(digits, shifted=True), of_pixels(digits, shifted=False))
+    return compared_precisions(*(at_10(digits, seed, "pixels", query) for query in ("shifted", "clean")))
 
 
 @row("conv30-beats-pca30", "S11",
@@ -136,8 +139,10 @@ def pixels_on_shifted(digits: ImageData, seed: int) -> Measurement:
      unit=SSE, relation="<", reproduced=("full",))  # fmt: skip
 def convolutional_restores(digits: ImageData, seed: int) -> Measurement:
     """Compare the convolutional net with PCA."""
-    x_hat = reconstruct(trained_model(digits, seed, "convolutional"), digits.test_images)
-    return Measurement(sse_per_image(x_hat, digits.test_images).item(), pca_test_sse(digits, N_CODES))
+    x = digits.test_images.flatten(1)
+    by_pca = torch.from_numpy(pca_of(digits).inverse_transform(pca_of(digits).transform(x.numpy())))
+    of_net = test_sse_of_each(digits, trained_model(digits, seed, "convolutional"))
+    return compared_by_item([of_net, sse_of_each_image(by_pca, x)])
 
 
 @row("code-beats-pixels", "S12",
@@ -192,8 +197,9 @@ def shift_trained_against_pixels_shifted(digits: ImageData, seed: int) -> Measur
 def bits_against_numbers(digits: ImageData, seed: int) -> Measurement:
     """Compare 64 bits with 30 numbers (960 bits); series: precision over the number of bits."""
     by_bits = [at_10(digits, seed, f"{n_bits} bits", "clean") for n_bits in BITS]
-    series = {"bits": BITS, "64 bits": by_bits}
-    return Measurement(by_bits[BITS.index(64)], at_10(digits, seed, "deep", "clean"), series=series)
+    series = {"bits": BITS, "64 bits": [precision.value for precision in by_bits]}
+    difference = compared_precisions(by_bits[BITS.index(64)], at_10(digits, seed, "deep", "clean"))
+    return replace(difference, series=series)
 
 
 def colour_pictures(cfg: Settings) -> ImageData:

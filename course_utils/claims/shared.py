@@ -7,12 +7,17 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, TypeVar
 
+import numpy as np
 import torch
 from sklearn.decomposition import PCA
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 
 from course_utils.data import ImageData, load_images
-from course_utils.metrics import sse_per_image
+from course_utils.inference import reconstruct
+from course_utils.metrics import sse_of_each_image, sse_per_image
 from course_utils.models import DeepAutoencoder
 from course_utils.settings import Settings
 from course_utils.training import Trainer
@@ -83,6 +88,21 @@ def sse_after_training(
     model = trained(make, data.train_images, seed=seed, n_epochs=n_epochs, batch_size=batch_size)
     trainer = Trainer(model, batch_size=batch_size)
     return {"train": trainer.evaluate(data.train_images), "test": trainer.evaluate(data.test_images)}
+
+
+def test_sse_of_each(data: ImageData, model: nn.Module) -> Tensor:
+    """Measure the squared error of each test image, summed over its pixels: `(n,)`."""
+    return sse_of_each_image(reconstruct(model, data.test_images), data.test_images)
+
+
+def fitted_probe(codes: Any, labels: Tensor) -> Pipeline:
+    """Fit a linear classifier to standardised codes `(n, k)`: how well it does says what they tell of the class."""
+    return make_pipeline(StandardScaler(), LogisticRegression(max_iter=1_000)).fit(np.asarray(codes), labels.numpy())
+
+
+def right_of_each(classifier: Any, codes: Any, labels: Tensor) -> Tensor:
+    """Whether the classifier is right of each code `(n, k)`: 100 or 0, `(n,)`, so that the mean is in percent."""
+    return 100.0 * torch.from_numpy(classifier.predict(np.asarray(codes)) == labels.numpy())
 
 
 @cache

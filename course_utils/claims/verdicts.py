@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from scipy import stats
+from torch import Tensor
 
-from course_utils.claims.rows import Claim
+from course_utils.claims.rows import Claim, Measurement
 from course_utils.settings import Profile
 
 Verdict = Literal["holds", "fails here", "level", "not measurable"]
@@ -244,6 +245,19 @@ def interval_of_mean(values: Sequence[float]) -> tuple[float, float]:
     """Compute the 95 % interval of a mean over test images (Student's t)."""
     mean, half = statistics.fmean(values), half_width(values)
     return mean - half, mean + half
+
+
+def compared_by_item(of_each: Iterable[Tensor]) -> Measurement:
+    """Make a Measurement of two means over the same items, with the interval of their difference over these.
+
+    Parameters
+    ----------
+    of_each
+        Two tensors `(n,)`: of each test image, or query, the number that the row is about, and the baseline's.
+    """
+    value, reference = (numbers.double() for numbers in of_each)
+    interval = interval_of_mean((value - reference).tolist())
+    return Measurement(value.mean().item(), reference.mean().item(), interval=interval)
 
 
 def _students(level: float, n: int) -> float:

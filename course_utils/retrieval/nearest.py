@@ -9,7 +9,9 @@ import torch
 from torch import Tensor
 
 EXTRA = 16  # candidates beyond the k best: nearly always enough to see that no other comes near
-NUMBERS_AT_ONCE = 300_000  # of the candidates' vectors: what a processor's cache holds; with more it is six times as slow
+NUMBERS_AT_ONCE = (
+    300_000  # of the candidates' vectors: what a processor's cache holds; with more it is six times as slow
+)
 BLOCK = 256  # scores whose maximum is looked at before the scores themselves
 
 Noise = Callable[[Tensor], Tensor]
