@@ -8,11 +8,13 @@ import re
 from dataclasses import replace
 
 import pytest
+import torch
 from scipy.stats import ttest_1samp
+from torch.utils.flop_counter import FlopCounterMode
 
 from course_utils import provenance, text
 from course_utils.claims import __main__ as cli
-from course_utils.claims import claim, claims_table, freshness, rows, series, table
+from course_utils.claims import claim, claims_table, convolution, freshness, rows, series, table
 from course_utils.claims.freshness import stale
 from course_utils.claims.measuring import (
     RESULTS_FILE,
@@ -23,7 +25,7 @@ from course_utils.claims.measuring import (
     save_results,
 )
 from course_utils.claims.rows import CHAPTER, CLAIMS, COURSE, Claim, Measurement
-from course_utils.claims.verdicts import half_width, interval_of_mean, judge, verdicts_of
+from course_utils.claims.verdicts import compared_by_item, half_width, interval_of_mean, judge, verdicts_of
 from course_utils.data import DataError, known_data
 from course_utils.settings import settings
 
@@ -601,3 +603,20 @@ def test_missing_data_leave_an_earlier_measurement_in_the_file(small_ledger, tmp
     assert cli.main(["measure", "steady", "--workers", "1", "--again", "--json", str(file)]) == 1
     assert file.read_text() == before
     assert "for lack of data" in capsys.readouterr().out
+
+
+def test_the_nets_of_equal_cost_multiply_as_often(digits):
+    costs = []
+    for make in convolution.nets_of_equal_cost(digits).values():
+        with FlopCounterMode(display=False) as counter:
+            make()(digits.test_images[:1])
+        costs.append(counter.get_total_flops())
+    assert costs[0] == pytest.approx(costs[1], rel=0.01)
+
+
+def test_a_comparison_over_images_has_their_interval():
+    a, b = torch.tensor([1.0, 2.0, 4.0]), torch.tensor([0.0, 2.0, 1.0])
+    found = compared_by_item([a, b])
+    assert (found.value, found.reference) == (pytest.approx(7 / 3), 1.0)
+    assert found.interval == pytest.approx(interval_of_mean([1.0, 0.0, 3.0]))
+    assert found.interval[0] < 4 / 3 < found.interval[1]

@@ -6,16 +6,15 @@ from dataclasses import replace
 from functools import cache, partial
 
 import torch
-from sklearn.decomposition import PCA
 from torch import Tensor, nn
 
 from course_utils.claims.rows import BOTH, CHAPTER, P10, SSE, Measurement, compared_precisions, row
-from course_utils.claims.shared import by_size, images, test_sse_of_each
+from course_utils.claims.shared import by_size, fitted_pca, images, pca_sse_of_each, test_sse_of_each
 from course_utils.claims.verdicts import compared_by_item
 from course_utils.corruption import Corruption, masking, shifting
 from course_utils.data import DataError, ImageData
 from course_utils.inference import encode_all
-from course_utils.metrics import Precision, sse_of_each_image
+from course_utils.metrics import Precision
 from course_utils.models import BinaryAutoencoder, ConvAutoencoder, DeepAutoencoder
 from course_utils.retrieval import CodeSearch, search_precisions
 from course_utils.settings import Settings
@@ -50,16 +49,10 @@ def new_model(kind: str, data: ImageData, seed: int) -> tuple[nn.Module, Corrupt
 def trained_model(data: ImageData, seed: int, kind: str) -> nn.Module:
     """Train a net of CODES: 480 to 640 steps on 4,000 images, 3,000 to 6,000 on 60,000."""
     model, corrupt = new_model(kind, data, seed)
-    n_epochs, batch_size, lr = (8, 50, 2e-3) if kind == "convolutional" else (12, 100, 1e-3)
+    n_epochs, batch_size, lr = (8, 50, 1e-2) if kind == "convolutional" else (12, 100, 1e-3)
     trainer = Trainer(model, lr=lr, batch_size=batch_size, corrupt=corrupt, seed=seed)
     trainer.fit(data.train_images, n_epochs=by_size(data, small=n_epochs, large=5))
     return model.cpu()
-
-
-@cache
-def pca_of(data: ImageData) -> PCA:
-    """Fit PCA to the training images."""
-    return PCA(N_CODES, svd_solver="covariance_eigh").fit(data.train_images.flatten(1).numpy())
 
 
 def search_by(kind: str, data: ImageData, model: nn.Module | None = None) -> CodeSearch:
@@ -67,7 +60,7 @@ def search_by(kind: str, data: ImageData, model: nn.Module | None = None) -> Cod
     if kind == "pixels":
         return CodeSearch(lambda x: x.flatten(1), data.train_images, metric="euclidean")
     if kind == "PCA":
-        pca = pca_of(data)
+        pca = fitted_pca(data, N_CODES)
         return CodeSearch(
             lambda x: torch.from_numpy(pca.transform(x.flatten(1).numpy())), data.train_images, metric="euclidean"
         )
@@ -139,10 +132,8 @@ def pixels_on_shifted(digits: ImageData, seed: int) -> Measurement:
      unit=SSE, relation="<", reproduced=("full",))  # fmt: skip
 def convolutional_restores(digits: ImageData, seed: int) -> Measurement:
     """Compare the convolutional net with PCA."""
-    x = digits.test_images.flatten(1)
-    by_pca = torch.from_numpy(pca_of(digits).inverse_transform(pca_of(digits).transform(x.numpy())))
-    of_net = test_sse_of_each(digits, trained_model(digits, seed, "convolutional"))
-    return compared_by_item([of_net, sse_of_each_image(by_pca, x)])
+    by_net = test_sse_of_each(digits, trained_model(digits, seed, "convolutional"))
+    return compared_by_item([by_net, pca_sse_of_each(digits, N_CODES)])
 
 
 @row("code-beats-pixels", "S12",

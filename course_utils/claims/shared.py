@@ -106,6 +106,18 @@ def right_of_each(classifier: Any, codes: Any, labels: Tensor) -> Tensor:
 
 
 @cache
+def fitted_pca(data: ImageData, n_codes: int) -> PCA:
+    """Fit PCA to the training images, centred."""
+    return PCA(n_codes, svd_solver="covariance_eigh").fit(data.train_images.flatten(1).numpy())
+
+
+def pca_sse_of_each(data: ImageData, n_codes: int) -> Tensor:
+    """Measure PCA's squared error of each test image, not clipped to [0, 1]: `(n,)`."""
+    x, pca = data.test_images.flatten(1), fitted_pca(data, n_codes)
+    return sse_of_each_image(torch.from_numpy(pca.inverse_transform(pca.transform(x.numpy()))), x)
+
+
+@cache
 def pca_test_sse(data: ImageData, n_codes: int) -> float:
     """Measure PCA's test SSE per image: fitted on the training images, centred, not clipped to [0, 1]."""
     x_train, x_test = data.train_images.flatten(1), data.test_images.flatten(1)
