@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -64,6 +64,23 @@ class Documents:
     def name(self) -> str:
         """The name of the corpus."""
         return self.corpus.name
+
+    @cache  # noqa: B019 - as long as the documents are there, which is for the whole process
+    def validation(self) -> Documents:
+        """Give the training documents alone: nine tenths are searched, with a tenth as queries.
+
+        What is chosen, a weighting or a size, is chosen with these, so that the test documents only judge it.
+        """
+        searched, asked = (part.numpy() for part in self.corpus.validation_split())
+        labels, (texts, titles) = self.corpus.train_labels, (self.corpus.train_texts, self.corpus.train_titles)
+        parts: dict[str, Any] = {
+            f"{part}_{kind}": tuple(of_all[i] for i in places)
+            for part, places in {"train": searched, "test": asked}.items()
+            for kind, of_all in {"texts": texts, "titles": titles}.items()
+        }
+        corpus = replace(self.corpus, train_labels=labels[searched], test_labels=labels[asked], **parts)
+        sentences = self.bag.transform([first_sentence(text) for text in corpus.test_texts])
+        return Documents(corpus, self.bag, self.collection[searched], self.collection[asked], sentences)
 
     def precision(self, search: CodeSearch, k: int, queries: csr_array | None = None) -> Precision:
         """Measure precision at k, in topics, of the test documents as queries, or of others in their place."""
@@ -128,15 +145,31 @@ def by_lsa(docs: Documents, n_codes: int, weighting: Weighting, *, metric: Metri
 
 
 @cache  # fitted once, whatever is asked of it
-def both_lsa(docs: Documents, n_codes: int) -> tuple[CodeSearch, ...]:
+def both_lsa(docs: Documents, n_codes: int) -> dict[Weighting, CodeSearch]:
     """Search by LSA of log counts, and of tf-idf."""
-    return tuple(by_lsa(docs, n_codes, weighting) for weighting in ("log counts", "tf-idf"))
+    weightings: tuple[Weighting, ...] = ("log counts", "tf-idf")
+    return {weighting: by_lsa(docs, n_codes, weighting) for weighting in weightings}
 
 
-def best_lsa(docs: Documents, n_codes: int, k: int, queries: csr_array | None = None) -> Precision:
-    """Measure precision at k of LSA with the weighting that suits it, whichever finds more."""
-    found = [docs.precision(search, k, queries) for search in both_lsa(docs, n_codes)]
-    return max(found, key=lambda precision: precision.value)
+def best_lsa(docs: Documents, n_codes: int, k: int, *, sentences: bool = False) -> CodeSearch:
+    """Search by LSA with the weighting that suits it: the one that finds more where the training documents ask.
+
+    Parameters
+    ----------
+    docs
+        The documents.
+    n_codes
+        Dimensions that are kept.
+    k
+        It is chosen by precision at k.
+    sentences
+        Whether single sentences ask.
+    """
+    tuning = docs.validation()
+    queries = tuning.sentences if sentences else tuning.queries
+    searches = both_lsa(tuning, n_codes)
+    chosen = max(searches, key=lambda weighting: tuning.precision(searches[weighting], k, queries).value)
+    return both_lsa(docs, n_codes)[chosen]
 
 
 def by_code(
@@ -199,7 +232,7 @@ def squared_error(log_probabilities: Tensor, counts: Tensor) -> Tensor:
     return (log_probabilities.exp() - word_frequencies(counts)).square().sum(dim=1).mean()
 
 
-def auc_without_a_shared_word(docs: Documents, search: CodeSearch, n_queries: int = 1_000) -> float:
+def auc_without_a_shared_word(docs: Documents, search: CodeSearch, n_queries: int = 1_000) -> np.ndarray:
     """Measure how a search ranks the documents that share no word with a query of one sentence.
 
     Parameters
@@ -213,9 +246,9 @@ def auc_without_a_shared_word(docs: Documents, search: CodeSearch, n_queries: in
 
     Returns
     -------
-    float
-        The area under the ROC curve, right topics against others, mean over the queries: 0.5 is chance, and what any
-        similarity of words has, being 0 for all of these documents.
+    ndarray
+        For each query that has right and wrong ones among them, the area under the ROC curve, right topics against
+        others: 0.5 is chance, and what any similarity of words has, being 0 for all of these documents.
     """
     sentences, n = docs.sentences[:n_queries], docs.collection.shape[0]
     apart = (sentences @ docs.collection.T).toarray() == 0
@@ -227,4 +260,4 @@ def auc_without_a_shared_word(docs: Documents, search: CodeSearch, n_queries: in
         truth = right[i, apart[i]]
         if 0 < truth.sum() < len(truth):
             areas.append(roc_auc_score(truth, -rank[i, apart[i]]))
-    return float(np.mean(areas))
+    return np.array(areas)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -33,7 +35,27 @@ def test_documents_are_counted_and_sentences_are_the_first_ones(docs):
 def test_words_and_lsa_find_the_topic(docs):
     assert docs.precision(by_words(docs, "tf-idf"), 3).value == pytest.approx(1.0)
     assert docs.precision(by_words(docs, "tf-idf"), 6).value == pytest.approx(0.5)
-    assert best_lsa(docs, 2, 3).value == max(docs.precision(search, 3).value for search in both_lsa(docs, 2))
+
+
+def test_what_is_chosen_is_chosen_among_the_training_documents(monkeypatch):
+    """By log counts the training documents find more, by tf-idf the test documents do: log counts are taken."""
+    train = (SOUP, "broth bean. carrot", "onion carrot", CAKE, "flour sugar. butter", "egg butter") * 5
+    labels = torch.tensor([0, 0, 0, 1, 1, 1] * 5)
+    docs = Documents.of(
+        TextData("kitchen", train, train, labels, train[:2], train[:2], labels[:2], ("soup", "cake"), "made up")
+    )
+    tuning = docs.validation()
+    assert tuning.collection.shape[0] + tuning.queries.shape[0] == len(train)
+    assert len(tuning.corpus.test_texts) == tuning.sentences.shape[0] == len(tuning.corpus.test_labels) > 1
+    assert tuning.bag is docs.bag
+
+    def precision(self, search, k, queries=None):
+        better = "log counts" if self is tuning else "tf-idf"
+        return SimpleNamespace(value=float(search is both_lsa(self, 2)[better]))
+
+    monkeypatch.setattr(Documents, "precision", precision)
+    for sentences in (False, True):
+        assert best_lsa(docs, 2, 3, sentences=sentences) is both_lsa(docs, 2)["log counts"]
 
 
 class Ranking:
@@ -56,7 +78,7 @@ class Ranking:
     ],
 )
 def test_the_area_is_of_the_documents_without_a_shared_word(docs, orders, area):
-    assert auc_without_a_shared_word(docs, Ranking(orders)) == pytest.approx(area)
+    assert auc_without_a_shared_word(docs, Ranking(orders)).mean() == pytest.approx(area)
 
 
 def test_squared_error_is_of_the_frequencies():
