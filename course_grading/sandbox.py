@@ -40,7 +40,7 @@ class Limits:
     cpu_seconds
         Of processor time, for each process.
     address_space
-        Of each process: torch's CUDA build reserves 3 GB of it and uses 0.5.
+        Of each process: torch's CUDA builds reserve 3 GB of it (2.15) to 5 GB (2.10), and use 0.5.
     resident
         Memory of all processes together.
     n_processes
@@ -59,7 +59,7 @@ class Limits:
     interrupt_seconds: float = 10
     last_output_seconds: float = 5
     cpu_seconds: int = 120
-    address_space: int = 4 * 2**30
+    address_space: int = 6 * 2**30
     resident: int = 3 * 2**30
     n_processes: int = 64
     scratch: int = 256 * 2**20

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from course_utils.corruption import varied_masking
 from course_utils.data import TextData
+from course_utils.data.sampling import draw_by_class
 from course_utils.inference import encode_all
 from course_utils.metrics import Precision, nats_per_word, word_frequencies
 from course_utils.models import TextAutoencoder
@@ -26,6 +27,7 @@ from course_utils.text import BagOfWords, Weighting, first_sentence
 from course_utils.training import Trainer
 
 HIDDEN = (500, 250, 125)
+VALIDATION_SHARE = 0.1
 LEAST_KEPT = 0.01
 
 
@@ -67,12 +69,13 @@ class Documents:
 
     @cache  # noqa: B019 - as long as the documents are there, which is for the whole process
     def validation(self) -> Documents:
-        """Give the training documents alone: nine tenths are searched, with a tenth as queries.
+        """Give the training documents alone: nine tenths are searched, a tenth of each topic asks.
 
         What is chosen, a weighting or a size, is chosen with these, so that the test documents only judge it.
         """
-        searched, asked = (part.numpy() for part in self.corpus.validation_split())
         labels, (texts, titles) = self.corpus.train_labels, (self.corpus.train_texts, self.corpus.train_titles)
+        is_asked = draw_by_class(labels.numpy(), VALIDATION_SHARE, np.random.RandomState(0))
+        searched, asked = np.flatnonzero(~is_asked), np.flatnonzero(is_asked)
         parts: dict[str, Any] = {
             f"{part}_{kind}": tuple(of_all[i] for i in places)
             for part, places in {"train": searched, "test": asked}.items()

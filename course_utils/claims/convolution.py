@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
-from functools import cache, partial
+from functools import cache
 from statistics import fmean
 from typing import Any, Literal
 
@@ -13,8 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from course_utils.claims import rows
-from course_utils.claims.rows import BOTH, CHAPTER, SSE, Measurement
+from course_utils.claims.rows import BOTH, CHAPTER, SSE, Measurement, row
 from course_utils.claims.shared import (
     NoData,
     by_size,
@@ -33,7 +32,6 @@ from course_utils.metrics import checkerboard_percent, count_parameters, sse_of_
 from course_utils.models import ConvAutoencoder, DeepAutoencoder
 from course_utils.training import Trainer
 
-row = partial(rows.row, seeds=(10, 5))  # a seed of the full profile takes less than five minutes
 N_CODES = 30
 CHANNELS, DENSE = (8, 16), (1000, 500, 250)
 # With transposed convolutions as many multiplications an image as 784-1000-500-250-30 and back: 2.83 million.

@@ -8,8 +8,7 @@ from functools import cache, partial
 import torch
 from torch import Tensor, nn
 
-from course_utils.claims import rows
-from course_utils.claims.rows import BOTH, CHAPTER, P10, SSE, Measurement, compared_precisions
+from course_utils.claims.rows import BOTH, CHAPTER, P10, SSE, Measurement, compared_precisions, row
 from course_utils.claims.shared import by_size, fitted_pca, images, pca_sse_of_each, test_sse_of_each
 from course_utils.claims.verdicts import compared_by_item
 from course_utils.corruption import Corruption, masking, shifting
@@ -21,7 +20,6 @@ from course_utils.retrieval import CodeSearch, search_precisions
 from course_utils.settings import Settings
 from course_utils.training import Trainer
 
-row = partial(rows.row, seeds=(10, 5))  # a seed of the full profile takes less than five minutes
 N_CODES, HIDDEN, MAX_SHIFT = 30, (500, 250), 3
 OFTEN = 0.5
 BITS = (8, 16, 32, 64, 128)

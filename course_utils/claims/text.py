@@ -5,10 +5,9 @@ from __future__ import annotations
 import typing
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cache, partial
+from functools import cache
 
-from course_utils.claims import rows
-from course_utils.claims.rows import BOTH, CHAPTER, P10, P100, Measurement, compared_precisions
+from course_utils.claims.rows import BOTH, CHAPTER, P10, P100, Measurement, compared_precisions, row
 from course_utils.claims.verdicts import interval_of_mean
 from course_utils.data import TextData, load_corpus
 from course_utils.metrics import Precision
@@ -25,7 +24,6 @@ from course_utils.text_search import (
     squared_error,
 )
 
-row = partial(rows.row, seeds=(10, 5))  # a seed of the full profile takes less than five minutes
 CHANCE = 0.5
 N_RETRIEVED = (1, 3, 10, 30, 100, 300)
 LSA_SIZES = (2, 5, 10, 20, 50, 100, 200)

@@ -99,7 +99,14 @@ class ImageData:
         >>> data.train_images[train].shape, data.train_images[validation].shape
         (torch.Size([3600, 1, 28, 28]), torch.Size([400, 1, 28, 28]))
         """
-        return _validation_split(self.name, self.train_labels, "images", "class")
+        rng = np.random.RandomState(0)  # RandomState: the stream that never changes
+        held_out = torch.from_numpy(draw_by_class(self.train_labels.numpy(), VALIDATION_SHARE, rng))
+        if not held_out.any():
+            raise DataError(
+                f"{self.name} has {len(self.train_labels)} training images, and at most one per class; a validation "
+                f"split needs a class with at least 2."
+            )
+        return (~held_out).nonzero().flatten(), held_out.nonzero().flatten()
 
     def __repr__(self) -> str:
         c, h, w = self.image_shape
@@ -155,23 +162,6 @@ class TextData:
             if len(titles) != len(texts):
                 raise DataError(f"{self.name}: {len(texts)} {part}_texts, but {len(titles)} {part}_titles.")
 
-    def validation_split(self) -> tuple[Tensor, Tensor]:
-        """Split the training documents: nine tenths, and a tenth, drawn by topic in proportion, to validate on.
-
-        As that of `ImageData`: always the same; every topic with at least two documents is on both sides.
-
-        Returns
-        -------
-        tuple of Tensor
-            Indices into train_texts: int64, each in ascending order.
-
-        Raises
-        ------
-        DataError
-            No topic has two training documents.
-        """
-        return _validation_split(self.name, self.train_labels, "documents", "topic")
-
     def __repr__(self) -> str:
         return _describe(self.name, len(self.train_texts), len(self.test_texts), self.topic_names, self.source)
 
@@ -216,18 +206,6 @@ class VectorData:
     def __repr__(self) -> str:
         n_train, n_test = self.train_vectors.shape[0], self.test_vectors.shape[0]
         return _describe(self.name, n_train, n_test, self.topic_names, self.source)
-
-
-def _validation_split(name: str, labels: Tensor, items: str, group: str) -> tuple[Tensor, Tensor]:
-    """Places to train on, and a tenth of each group to validate on."""
-    rng = np.random.RandomState(0)  # RandomState: the stream that never changes
-    held_out = torch.from_numpy(draw_by_class(labels.numpy(), VALIDATION_SHARE, rng))
-    if not held_out.any():
-        raise DataError(
-            f"{name} has {len(labels)} training {items}, and at most one per {group}; a validation split needs a "
-            f"{group} with at least 2."
-        )
-    return (~held_out).nonzero().flatten(), held_out.nonzero().flatten()
 
 
 def _check_labels(labels: Tensor, n: int, n_classes: int, *, name: str, part: str, kind: str) -> None:
