@@ -95,9 +95,10 @@ def test_the_cache_is_not_used_for_other_versions(reader, monkeypatch):
 def test_the_cache_is_not_used_for_other_files_of_the_same_version(reader, monkeypatch):
     """A package that was built again, or patched."""
     load_corpus("python-docs")
-    read = metadata.PathDistribution.read_text
+    distribution = type(metadata.distribution("numpy"))  # another one where a backport of importlib.metadata is loaded
+    read = distribution.read_text
     another = lambda self, name: "another list of files" if name == "RECORD" else read(self, name)  # noqa: E731
-    monkeypatch.setattr(metadata.PathDistribution, "read_text", another)
+    monkeypatch.setattr(distribution, "read_text", another)
     load_corpus("python-docs")
     assert reader.calls == 2
 
