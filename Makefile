@@ -37,11 +37,13 @@ help: ## this list
 lab: $(INSTALLED) ## install if need be, and open JupyterLab on the first notebook (ARGS="--no-browser --port 9999")
 	$(PY) -m jupyterlab --ServerApp.root_dir=. notebooks/01_pca.ipynb $(ROOT_OK) $(ARGS)
 
-# The browser tests wait as well as compute, so the others run beside them; the notebooks, which only compute, come last.
+# The browser tests wait as well as compute, so the others run beside them. All three at once, or a third process for
+# the units, took longer on two cores.
 test: $(INSTALLED_DEV) ## everything: ruff, mypy, stored outputs fresh, unit and browser tests, every notebook by nbval
 	@status=0; export COURSE_TEST_CACHE=$$(mktemp -d); export COURSE_CACHE=$$COURSE_TEST_CACHE; \
 	  start=$$(date +%s); \
-	  $(MAKE) --no-print-directory -k -j4 --output-sync=target timed-lint timed-fresh unit-and-notebooks timed-browser-short || status=1; \
+	  for parts in "timed-lint timed-fresh" "unit-and-notebooks timed-browser-short"; do \
+	    $(MAKE) --no-print-directory -k -j2 --output-sync=target $$parts || status=1; done; \
 	  $(MAKE) --no-print-directory coverage || status=1; rm -rf "$$COURSE_TEST_CACHE"; \
 	  [ $$status = 0 ] && said="all passed" || said="FAILED, see above"; \
 	  echo "make test: $$said, $$(($$(date +%s) - start)) s"; exit $$status
@@ -65,11 +67,10 @@ lint: $(INSTALLED_DEV)
 fresh: $(INSTALLED_DEV) ## are stored notebooks and rows of the ledger as old as their code and data?
 	$(EMPTY_CACHE) $(PY) -m tools.fresh
 
-# A process with a thread each is faster than one with two. Three of them, as tests of grading wait for boxes that start
-# and end. Status 5: ARGS choose none of these tests.
+# Two processes with a thread each are faster than one with two. Status 5: ARGS choose none of these tests.
 unit: $(INSTALLED_DEV) ## the unit tests but for those that train for long
 	OMP_NUM_THREADS=1 nice $(PY) -W "ignore:Unable to activate:RuntimeWarning" -m slipcover --json --out .coverage.json \
-	  -m pytest -m "not browser and not slow" -n 3 --dist loadscope --no-loadscope-reorder $(ARGS) || [ $$? = 5 ]
+	  -m pytest -m "not browser and not slow" -n 2 --dist loadscope --no-loadscope-reorder $(ARGS) || [ $$? = 5 ]
 
 # What the unit tests reach, branches counted. Most of what they do not reach measures the ledger, for hours.
 coverage: $(INSTALLED_DEV)

@@ -109,13 +109,12 @@ class EveryNotebook:
             for description in descriptions:
                 slider = widget.slider(description)
                 _, before, largest = slider.position()
-                there, back = ("ArrowRight", "ArrowLeft") if before + 2 <= largest else ("ArrowLeft", "ArrowRight")
-                for key in (there, there, back, back):
+                for key in ("ArrowRight", "ArrowLeft") if before + 1 <= largest else ("ArrowLeft", "ArrowRight"):
                     value = slider.value
                     times += slider.press(key)
                     assert slider.value != value
                 assert slider.position()[1] == before
-            assert len(times) == 4 * len(descriptions) > 0
+            assert len(times) == 2 * len(descriptions) > 0
             assert statistics.median(times) <= MEDIAN_MS
             assert widget.errors() == ""
 
