@@ -8,7 +8,7 @@ from functools import cache, partial
 import torch
 from torch import Tensor, nn
 
-from course_utils.claims.rows import BOTH, CHAPTER, P10, SSE, Measurement, compared_precisions, row
+from course_utils.claims.rows import BOTH, CHAPTER, ERROR, P10, SSE, Measurement, compared_precisions, row
 from course_utils.claims.shared import by_size, fitted_pca, images, pca_sse_of_each, test_sse_of_each
 from course_utils.claims.verdicts import compared_by_item
 from course_utils.corruption import Corruption, masking, shifting
@@ -20,6 +20,7 @@ from course_utils.retrieval import CodeSearch, search_precisions
 from course_utils.settings import Settings
 from course_utils.training import Trainer
 
+MNIST_LIST = "LeCun, Cortes & Burges, the MNIST database: nearest neighbours, Euclidean, K. Wilder"
 N_CODES, HIDDEN, MAX_SHIFT = 30, (500, 250), 3
 OFTEN = 0.5
 BITS = (8, 16, 32, 64, 128)
@@ -124,6 +125,17 @@ def pixel_neighbours_wrong(digits: ImageData, seed: int) -> Measurement:
 def pixels_on_shifted(digits: ImageData, seed: int) -> Measurement:
     """Compare shifted queries with clean ones."""
     return compared_precisions(*(at_10(digits, seed, "pixels", query) for query in ("shifted", "clean")))
+
+
+@row("nearest-digit-error-mnist", "S10",
+     "The class of the nearest training image by pixels has the published error.",
+     said_by=MNIST_LIST,
+     quantity="test digits whose nearest of 60,000 by pixels is another digit",
+     unit=ERROR, relation="≈", reference=3.09, tolerance=0.02, source=MNIST_LIST, only_on="full",
+     seeded=False)  # fmt: skip
+def error_of_the_nearest(digits: ImageData, seed: int) -> Measurement:
+    """Measure the error of the nearest neighbour; the test images are those of the published number."""
+    return Measurement(100 * (1 - precisions(digits, seed, "pixels")["clean", 1].value))
 
 
 @row("conv30-beats-pca30", "S11",
