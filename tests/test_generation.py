@@ -20,9 +20,11 @@ from course_utils.generation import (
     fitted_mixture,
     limits_of,
     line,
+    nll_of_each_image,
     plane_grid,
     standard_normal,
 )
+from course_utils.metrics import kl_nats_per_image
 from course_utils.models import ConvAutoencoder, DeepAutoencoder, LinearAutoencoder, VariationalAutoencoder
 from course_utils.plotting import tile
 
@@ -351,3 +353,31 @@ def test_codes_are_float32_whatever_torchs_default_type_is(float64_by_default):
         line(z[0], z[1], n=4), circle(z[0], 1.0, n=4),
     ):  # fmt: skip
         assert codes.dtype == torch.float32
+
+
+def test_the_likelihood_is_that_of_the_sum_over_all_codes():
+    """A code of one number can be summed over on a grid."""
+    torch.manual_seed(0)
+    model = VariationalAutoencoder((6, 5, 1)).double()
+    for name, parameter in model.named_parameters():  # the encoder is about right, or the sample is dominated by a few
+        parameter.data.normal_(0, 1.0 if name.startswith("decoder") else 0.4)
+    x = torch.bernoulli(torch.full((4, 6), 0.5, dtype=torch.float64))
+    z = torch.linspace(-12, 12, 20_001, dtype=torch.float64)[:, None]
+    with torch.no_grad():
+        p = model.decode(z)
+    log_pixels = (x[:, None] * p.log() + (1 - x[:, None]) * (1 - p).log()).sum(dim=2)  # (4, codes)
+    log_prior = -0.5 * z[:, 0].square() - 0.5 * math.log(2 * math.pi) + math.log(24 / 20_000)
+    exact = -(log_pixels + log_prior).logsumexp(dim=1)
+    model.float()
+    estimated = nll_of_each_image(model, x.float(), n_samples=50_000)
+    assert estimated.tolist() == pytest.approx(exact.tolist(), abs=0.05)
+    with torch.no_grad():
+        _, mean, log_variance = model.forward_sampled(x.float())
+        one_sample = nll_of_each_image(model, x.float().repeat(2_000, 1), n_samples=1).mean()
+    assert one_sample > exact.mean() + 0.05  # the negative ELBO, which is above it
+    assert kl_nats_per_image(mean, log_variance) > 0
+
+
+def test_grey_pixels_have_no_likelihood():
+    with pytest.raises(ValueError, match=r"torch\.bernoulli"):
+        nll_of_each_image(VariationalAutoencoder((6, 5, 1)), torch.full((2, 6), 0.5))
