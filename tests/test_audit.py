@@ -12,7 +12,7 @@ import pytest
 from scipy import stats
 
 from course_utils.claims import __main__ as cli
-from course_utils.claims.audit import Design, audit, contradictions, sign_flip_p
+from course_utils.claims.audit import Design, audit, contradictions, sign_flip_p, totals
 from course_utils.claims.measuring import Result, load_results, measure
 from course_utils.claims.rows import CLAIMS, Claim, Measurement
 from course_utils.claims.verdicts import Difference, judge, q_values, verdicts_of
@@ -175,6 +175,16 @@ def test_every_stored_row_has_its_line():
     lines, _ = audit(CLAIMS, load_results())
     n = sum(bool(r.values) and CLAIMS[id].only_on in (None, p) for (id, p), r in load_results().items())
     assert len(lines) == n > 100
+
+
+def test_the_totals_count_rows_verdicts_and_seconds():
+    stored = load_results()
+    one, other = list(stored.items())[:2]
+    results = {("a", "quick"): replace(one[1], verdict="holds", seconds=60.0, seeds=[0, 1, 2]),
+               ("b", "quick"): replace(other[1], verdict="level", seconds=6.0, seeds=[0])}  # fmt: skip
+    assert list(totals(results)) == [
+        "quick: 2 rows, 1 holds, 1 level; 66 s of one core, 26 s a seed", "full: 0 rows, no verdict; 0 s of one core, 0 s a seed"
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("path", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem)

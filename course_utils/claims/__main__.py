@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from course_utils.claims.audit import audit, contradictions
+from course_utils.claims.audit import audit, contradictions, totals
 from course_utils.claims.freshness import confirm, stale
 from course_utils.claims.measuring import RESULTS_FILE, Result, load_results, save_results
 from course_utils.claims.rows import CLAIMS
@@ -130,7 +130,7 @@ def _audit() -> int:
     """Print how each stored row was measured. Exit status 1 where the ledger or a stored notebook contradicts it."""
     results = load_results()
     lines, problems = audit(CLAIMS, results)
-    print(*lines, sep="\n")
+    print(*lines, *totals(results), sep="\n")
     report_stale()
     for path in sorted(NOTEBOOKS.glob("*.ipynb")):
         shown = contradictions(json.loads(path.read_text(encoding="utf-8")))

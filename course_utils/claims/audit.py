@@ -6,6 +6,7 @@ import html
 import math
 import re
 import statistics
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -103,6 +104,17 @@ def sign_flip_p(differences: Sequence[float]) -> float | None:
         for signs in product((1, -1), repeat=n)
     ]
     return sum(total >= measured * (1 - 1e-12) for total in sums) / len(sums)
+
+
+def totals(results: Mapping[tuple[str, str], Result]) -> Iterator[str]:
+    """Say of each profile how many rows are stored, with which verdicts, and what measuring them cost."""
+    for profile in ("quick", "full"):
+        stored = [result for (_, of_profile), result in results.items() if of_profile == profile and result.values]
+        verdicts = Counter(result.verdict for result in stored)
+        counts = ", ".join(f"{n} {verdict}" for verdict, n in verdicts.most_common()) or "no verdict"
+        seconds = math.fsum(result.seconds for result in stored)
+        of_a_seed = math.fsum(result.seconds / len(result.seeds) for result in stored)
+        yield (f"{profile}: {len(stored)} rows, {counts}; {seconds:,.0f} s of one core, {of_a_seed:,.0f} s a seed")
 
 
 def audit(claims: Mapping[str, Claim], results: Mapping[tuple[str, str], Result]) -> tuple[list[str], list[str]]:
