@@ -183,8 +183,9 @@ def test_the_totals_count_rows_verdicts_and_seconds():
     results = {("a", "quick"): replace(one[1], verdict="holds", seconds=60.0, seeds=[0, 1, 2]),
                ("b", "quick"): replace(other[1], verdict="level", seconds=6.0, seeds=[0])}  # fmt: skip
     assert list(totals(results)) == [
-        "quick: 2 rows, 1 holds, 1 level; 66 s of one core, 26 s a seed", "full: 0 rows, no verdict; 0 s of one core, 0 s a seed"
-    ]  # fmt: skip
+        "quick: 2 rows, 1 holds, 1 level; 66 s of one core, 26 s a seed",
+        "full: 0 rows, no verdict; 0 s of one core, 0 s a seed",
+    ]
 
 
 @pytest.mark.parametrize("path", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem)
