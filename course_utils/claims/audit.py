@@ -114,7 +114,7 @@ def totals(results: Mapping[tuple[str, str], Result]) -> Iterator[str]:
         counts = ", ".join(f"{n} {verdict}" for verdict, n in verdicts.most_common()) or "no verdict"
         seconds = math.fsum(result.seconds for result in stored)
         of_a_seed = math.fsum(result.seconds / len(result.seeds) for result in stored)
-        yield (f"{profile}: {len(stored)} rows, {counts}; {seconds:,.0f} s of one core, {of_a_seed:,.0f} s a seed")
+        yield f"{profile}: {len(stored)} rows, {counts}; {seconds:,.0f} s of one core, {of_a_seed:,.0f} s a seed"
 
 
 def audit(claims: Mapping[str, Claim], results: Mapping[tuple[str, str], Result]) -> tuple[list[str], list[str]]:

@@ -9,9 +9,7 @@ import torch
 from torch import Tensor
 
 EXTRA = 16  # candidates beyond the k best: nearly always enough to see that no other comes near
-NUMBERS_AT_ONCE = (
-    300_000  # of the candidates' vectors: what a processor's cache holds; with more it is six times as slow
-)
+NUMBERS_AT_ONCE = 300_000  # of the candidates' vectors: what a cache holds; 5 million take six times as long
 BLOCK = 256  # scores whose maximum is looked at before the scores themselves
 
 Noise = Callable[[Tensor], Tensor]
