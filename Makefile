@@ -42,9 +42,8 @@ lab: $(INSTALLED) ## install if need be, and open JupyterLab on the first notebo
 test: $(INSTALLED_DEV) ## everything: ruff, mypy, stored outputs fresh, unit and browser tests, every notebook by nbval
 	@status=0; export COURSE_TEST_CACHE=$$(mktemp -d); export COURSE_CACHE=$$COURSE_TEST_CACHE; \
 	  start=$$(date +%s); \
-	  for parts in "timed-lint timed-fresh" "unit-and-notebooks timed-browser-short"; do \
-	    $(MAKE) --no-print-directory -k -j2 --output-sync=target $$parts || status=1; done; \
-	  $(MAKE) --no-print-directory coverage || status=1; rm -rf "$$COURSE_TEST_CACHE"; \
+	  for parts in "timed-lint timed-fresh" "unit-and-notebooks timed-browser-short" coverage; do \
+	    $(MAKE) --no-print-directory -k -j2 --output-sync=target $$parts || status=1; done; rm -rf "$$COURSE_TEST_CACHE"; \
 	  [ $$status = 0 ] && said="all passed" || said="FAILED, see above"; \
 	  echo "make test: $$said, $$(($$(date +%s) - start)) s"; exit $$status
 
