@@ -19,6 +19,7 @@ from torch import Tensor
 from course_utils.corruption import varied_masking
 from course_utils.data import TextData
 from course_utils.data.sampling import draw_by_class
+from course_utils.data.types import VALIDATION_SHARE
 from course_utils.inference import encode_all
 from course_utils.metrics import Precision, nats_per_word, word_frequencies
 from course_utils.models import TextAutoencoder
@@ -27,7 +28,6 @@ from course_utils.text import BagOfWords, Weighting, first_sentence
 from course_utils.training import Trainer
 
 HIDDEN = (500, 250, 125)
-VALIDATION_SHARE = 0.1
 LEAST_KEPT = 0.01
 
 
