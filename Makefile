@@ -29,7 +29,7 @@ EMPTY_CACHE := $(if $(COURSE_TEST_CACHE),,$(PY) -m tools.empty_cache)
 ROOT_OK := $(if $(filter 0,$(shell id -u)),--allow-root)
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test check lint unit unit-and-notebooks coverage browser-short browser slow notebooks install install-dev run figures claims confirm fresh bench release grade lock links clean
+.PHONY: help lab test check lint unit browser-and-notebooks coverage browser-short browser slow notebooks install install-dev run figures claims confirm fresh bench release grade lock links clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,18 +37,18 @@ help: ## this list
 lab: $(INSTALLED) ## install if need be, and open JupyterLab on the first notebook (ARGS="--no-browser --port 9999")
 	$(PY) -m jupyterlab --ServerApp.root_dir=. notebooks/01_pca.ipynb $(ROOT_OK) $(ARGS)
 
-# The browser tests wait as well as compute, so the others run beside them. All three at once, or a third process for
-# the units, took longer on two cores.
+# The browser tests wait as well as compute, so the unit tests run beside them; the notebooks follow the browser, which
+# ends first. All three at once, or a third process for the units, took longer on two cores.
 test: $(INSTALLED_DEV) ## everything: ruff, mypy, stored outputs fresh, unit and browser tests, every notebook by nbval
 	@status=0; export COURSE_TEST_CACHE=$$(mktemp -d); export COURSE_CACHE=$$COURSE_TEST_CACHE; \
 	  start=$$(date +%s); \
-	  for parts in "timed-lint timed-fresh" "unit-and-notebooks timed-browser-short" coverage; do \
+	  for parts in "timed-lint timed-fresh" "timed-unit browser-and-notebooks" coverage; do \
 	    $(MAKE) --no-print-directory -k -j2 --output-sync=target $$parts || status=1; done; rm -rf "$$COURSE_TEST_CACHE"; \
 	  [ $$status = 0 ] && said="all passed" || said="FAILED, see above"; \
 	  echo "make test: $$said, $$(($$(date +%s) - start)) s"; exit $$status
 
-unit-and-notebooks: $(INSTALLED_DEV)
-	@status=0; for part in unit notebooks; do $(MAKE) --no-print-directory timed-$$part || status=1; done; exit $$status
+browser-and-notebooks: $(INSTALLED_DEV)
+	@status=0; for part in browser-short notebooks; do $(MAKE) --no-print-directory timed-$$part || status=1; done; exit $$status
 
 timed-%: $(INSTALLED_DEV)
 	@start=$$(date +%s); status=0; $(MAKE) --no-print-directory $* || status=1; \
@@ -56,7 +56,7 @@ timed-%: $(INSTALLED_DEV)
 
 check: $(INSTALLED_DEV) ## the fast part of it: ruff, mypy, unit tests but for the long ones, stored outputs fresh
 	@$(MAKE) --no-print-directory -k -j2 --output-sync=target lint fresh
-	OMP_NUM_THREADS=1 $(PY) -m pytest -m "not browser and not slow and not long" -n 2 --dist loadscope -q $(ARGS)
+	OMP_NUM_THREADS=1 $(PY) -m pytest --ignore tests/browser -m "not slow and not long" -n 2 --dist loadscope -q $(ARGS)
 
 lint: $(INSTALLED_DEV)
 	$(PY) -m ruff check .
@@ -69,17 +69,17 @@ fresh: $(INSTALLED_DEV) ## are stored notebooks and rows of the ledger as old as
 # Two processes with a thread each are faster than one with two. Status 5: ARGS choose none of these tests.
 unit: $(INSTALLED_DEV) ## the unit tests but for those that train for long
 	OMP_NUM_THREADS=1 nice $(PY) -W "ignore:Unable to activate:RuntimeWarning" -m slipcover --json --out .coverage.json \
-	  -m pytest -m "not browser and not slow" -n 2 --dist loadscope --no-loadscope-reorder $(ARGS) || [ $$? = 5 ]
+	  -m pytest --ignore tests/browser -m "not slow" -n 2 --dist loadscope --no-loadscope-reorder $(ARGS) || [ $$? = 5 ]
 
 # What the unit tests reach, branches counted. Most of what they do not reach measures the ledger, for hours.
 coverage: $(INSTALLED_DEV)
 	@test -n "$(ARGS)" || $(PY) -m slipcover --merge .coverage.json --format text --skip-covered --out /dev/stdout --fail-under 93
 
 browser-short: $(INSTALLED_DEV)
-	OMP_NUM_THREADS=1 $(PY) -m pytest -m browser -p no:cacheprovider $(ARGS) || [ $$? = 5 ]
+	OMP_NUM_THREADS=1 $(PY) -m pytest -m browser -p no:cacheprovider $(or $(ARGS),tests/browser) || [ $$? = 5 ]
 
 browser: $(INSTALLED_DEV) ## all notebooks in a real browser, trained as learners train them
-	$(PY) -m pytest -m browser --trained $(ARGS)
+	$(PY) -m pytest -m browser --trained $(or $(ARGS),tests/browser)
 
 slow: $(INSTALLED_DEV) ## the tests that train for long
 	OMP_NUM_THREADS=1 $(PY) -m pytest -m slow -n 2 $(ARGS)
