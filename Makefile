@@ -56,7 +56,7 @@ timed-%: $(INSTALLED_DEV)
 
 check: $(INSTALLED_DEV) ## the fast part of it: ruff, mypy, unit tests but for the long ones, stored outputs fresh
 	@$(MAKE) --no-print-directory -k -j2 --output-sync=target lint fresh
-	OMP_NUM_THREADS=1 $(PY) -m pytest --ignore tests/browser -m "not slow and not long" -n 2 --dist loadscope -q $(ARGS)
+	OMP_NUM_THREADS=1 $(PY) -m pytest --ignore tests/browser -m "not browser and not slow and not long" -n 2 --dist loadscope -q $(ARGS)
 
 lint: $(INSTALLED_DEV)
 	$(PY) -m ruff check .
@@ -69,7 +69,7 @@ fresh: $(INSTALLED_DEV) ## are stored notebooks and rows of the ledger as old as
 # Two processes with a thread each are faster than one with two. Status 5: ARGS choose none of these tests.
 unit: $(INSTALLED_DEV) ## the unit tests but for those that train for long
 	OMP_NUM_THREADS=1 nice $(PY) -W "ignore:Unable to activate:RuntimeWarning" -m slipcover --json --out .coverage.json \
-	  -m pytest --ignore tests/browser -m "not slow" -n 2 --dist loadscope --no-loadscope-reorder $(ARGS) || [ $$? = 5 ]
+	  -m pytest --ignore tests/browser -m "not browser and not slow" -n 2 --dist loadscope --no-loadscope-reorder $(ARGS) || [ $$? = 5 ]
 
 # What the unit tests reach, branches counted. Most of what they do not reach measures the ledger, for hours.
 coverage: $(INSTALLED_DEV)
