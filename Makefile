@@ -67,6 +67,7 @@ fresh: $(INSTALLED_DEV) ## are stored notebooks and rows of the ledger as old as
 	$(EMPTY_CACHE) $(PY) -m tools.fresh
 
 # Two processes with a thread each are faster than one with two. Status 5: ARGS choose none of these tests.
+# `--ignore` spares importing the browser tests; the mark leaves them out where ARGS name their folder.
 unit: $(INSTALLED_DEV) ## the unit tests but for those that train for long
 	OMP_NUM_THREADS=1 nice $(PY) -W "ignore:Unable to activate:RuntimeWarning" -m slipcover --json --out .coverage.json \
 	  -m pytest --ignore tests/browser -m "not browser and not slow" -n 2 --dist loadscope --no-loadscope-reorder $(ARGS) || [ $$? = 5 ]
