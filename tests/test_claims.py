@@ -7,6 +7,7 @@ import json
 import re
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from scipy.stats import ttest_1samp
@@ -25,7 +26,15 @@ from course_utils.claims.measuring import (
     save_results,
 )
 from course_utils.claims.rows import CHAPTER, CLAIMS, COURSE, Claim, Measurement
-from course_utils.claims.verdicts import compared_by_item, half_width, interval_of_mean, judge, verdicts_of
+from course_utils.claims.verdicts import (
+    against_number,
+    compared_by_item,
+    half_width,
+    interval_of_mean,
+    judge,
+    ratio_by_item,
+    verdicts_of,
+)
 from course_utils.data import DataError, known_data
 from course_utils.settings import settings
 
@@ -620,3 +629,25 @@ def test_a_comparison_over_images_has_their_interval():
     assert (found.value, found.reference) == (pytest.approx(7 / 3), 1.0)
     assert found.interval == pytest.approx(interval_of_mean([1.0, 0.0, 3.0]))
     assert found.interval[0] < 4 / 3 < found.interval[1]
+
+
+def test_a_mean_beside_a_bound_has_the_interval_of_the_difference():
+    found = against_number(torch.tensor([1.0, 2.0, 6.0]), 2.0)
+    assert (found.value, found.reference) == (3.0, None)
+    assert found.interval == pytest.approx(interval_of_mean([-1.0, 0.0, 4.0]))
+
+
+def test_the_spread_of_a_ratio_over_the_items_is_that_of_the_bootstrap():
+    draws = np.random.default_rng(0)
+    below = draws.gamma(4, 10, 2_000)
+    above = below * draws.normal(0.5, 0.1, 2_000) + draws.normal(0, 2, 2_000)
+    of_each = ratio_by_item(map(torch.from_numpy, (above, below)))
+    assert of_each.mean().item() == pytest.approx(above.mean() / below.mean())
+    again = draws.integers(
+        2_000, size=(2_000, 2_000)
+    )  # images are drawn in pairs: what is hard for one is for the other
+    ratios = above[again].mean(axis=1) / below[again].mean(axis=1)
+    assert half_width(of_each.tolist()) == pytest.approx(1.96 * ratios.std(), rel=0.06)
+    assert (
+        half_width((torch.from_numpy(above) / below.mean()).tolist()) > 2 * 1.96 * ratios.std()
+    )  # not of the numerator

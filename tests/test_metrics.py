@@ -31,12 +31,13 @@ from course_utils.metrics import (
     precision_at_k,
     principal_angles_deg,
     psnr_db,
+    psnr_of_each_image,
     sse_of_each_image,
     sse_per_image,
 )
 
 ERRORS = [sse_per_image, sse_of_each_image, bce_nats_per_image, nats_per_word, psnr_db,
-          kl_nats_per_image]  # fmt: skip
+          psnr_of_each_image, kl_nats_per_image]  # fmt: skip
 LOSSES = [sse_per_image, bce_nats_per_image, nats_per_word, kl_nats_per_image]
 quickly = settings(deadline=None, derandomize=True, database=None, max_examples=40)
 SHAPES = [(5, 7), (2, 1, 28, 28), (3, 3, 4, 5), (1, 1)]
@@ -142,6 +143,7 @@ def test_a_loss_is_a_scalar_with_the_right_gradient(loss):
 def test_psnr_is_scikit_images_of_each_image_and_their_mean(shape):
     x_hat, x = pair(shape)
     each = [peak_signal_noise_ratio(b, a, data_range=1) for a, b in zip(x_hat.numpy(), x.numpy(), strict=True)]
+    assert psnr_of_each_image(x_hat, x).tolist() == pytest.approx(each)
     assert psnr_db(x_hat, x) == pytest.approx(np.mean(each))
     assert psnr_db(x_hat.float(), x.float()) == pytest.approx(np.mean(each), rel=1e-5)
 

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
 from functools import cache
-from statistics import fmean
 from typing import Any
 
 import numpy as np
 import torch
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression, Ridge
-from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 
-from course_utils.claims.rows import BOTH, BOUND, CHAPTER, Measurement, compared, row
-from course_utils.claims.shared import by_size, deep_autoencoder, trained
+from course_utils.claims.rows import BOTH, BOUND, CHAPTER, Measurement, row
+from course_utils.claims.shared import by_size, deep_autoencoder, right_of_each, trained
+from course_utils.claims.verdicts import against_number, compared_by_item
 from course_utils.corruption import Corruption, corrupted, gaussian, masking, one_of, salt_and_pepper
 from course_utils.data import ImageData
 from course_utils.filters import FILTERS, tuned_filter
 from course_utils.inference import encode_all, reconstruct
-from course_utils.metrics import psnr_db
+from course_utils.metrics import psnr_of_each_image
 from course_utils.models import DeepAutoencoder
 
 PSNR = "dB"
@@ -35,6 +36,7 @@ KINDS: dict[str, Corruption] = {
 TRAINED_ON: dict[str, Corruption | None] = {"no noise": None, **KINDS, "all three": one_of(*KINDS.values())}
 N_FILTERED = 500  # test images that the filters, of which some are slow, and the nets are compared on
 TEST_NOISE_SEED = 1_000  # no seed of a training
+DECIBELS_ABOVE, DECIBELS_LOST = 2.0, 1.0  # bounds of this course
 N_NOISY, PENALTIES = 60_000, (10.0, 100.0, 1_000.0)  # of the linear map
 
 
@@ -62,37 +64,48 @@ def noisy_and_clean(data: ImageData, seed: int, corrupt: Corruption) -> tuple[Te
     return corrupted(x, corrupt, seed=TEST_NOISE_SEED + seed), x
 
 
-def psnr_of(model: nn.Module, data: ImageData, seed: int, corrupt: Corruption = NOISE) -> float:
-    """Measure the PSNR in dB of what the model makes of noisy test images."""
+def psnr_of(model: nn.Module, data: ImageData, seed: int, corrupt: Corruption = NOISE) -> Tensor:
+    """Measure the PSNR in dB of what the model makes of each noisy test image: `(n,)`."""
     x_noisy, x = noisy_and_clean(data, seed, corrupt)
-    return psnr_db(reconstruct(model, x_noisy), x)
+    return psnr_of_each_image(reconstruct(model, x_noisy), x)
 
 
 def against_denoiser(digits: ImageData, seed: int, other: nn.Module) -> Measurement:
     """Compare the de-noiser with another net."""
-    return compared(psnr_of(model, digits, seed) for model in (denoiser(digits, seed), other))
+    return compared_by_item(psnr_of(model, digits, seed) for model in (denoiser(digits, seed), other))
+
+
+def mean_of(of_each: Iterable[Tensor]) -> Tensor:
+    """Average several numbers of each test image, such as one a kind of noise."""
+    return torch.stack(list(of_each)).mean(dim=0)
 
 
 @cache
-def psnr_of_filters(data: ImageData, seed: int, kind: str) -> dict[str, float]:
-    """Measure the PSNR in dB of each classical filter, tuned on 200 training images with that noise."""
+def psnr_of_filters(data: ImageData, seed: int, kind: str) -> dict[str, Tensor]:
+    """Measure the PSNR in dB of each noisy test image, "none", and of what each tuned filter makes of it.
+
+    A filter is tuned on 200 training images with that noise; "best" is the filter that is best there.
+    """
     x_train = data.train_images[:200]
     x_noisy, x = noisy_and_clean(data, seed, KINDS[kind])
-    tuned = {f: tuned_filter(f, corrupted(x_train, KINDS[kind], seed=seed), x_train)[0] for f in FILTERS}
-    return {"none": psnr_db(x_noisy, x)} | {f: psnr_db(smooth(x_noisy), x) for f, smooth in tuned.items()}
+    tuned = {name: tuned_filter(name, corrupted(x_train, KINDS[kind], seed=seed), x_train) for name in FILTERS}
+    found = {name: psnr_of_each_image(smooth(x_noisy), x) for name, (smooth, _) in tuned.items()}
+    best = max(tuned, key=lambda name: tuned[name][1])
+    return {"none": psnr_of_each_image(x_noisy, x)} | found | {"best": found[best]}
 
 
 @row("denoiser-beats-filters", "S18",
      "A de-noising auto-encoder removes noise from images it has not seen, better than a classical filter.",
      quantity="Gaussian noise of 0.5, clipped: PSNR of 784-1000-784 − of the best of four tuned filters",
-     unit=PSNR, relation=">", reference=2.0, source=BOUND, reproduced=BOTH)  # fmt: skip
+     unit=PSNR, relation=">", reference=DECIBELS_ABOVE, source=BOUND, reproduced=BOTH)  # fmt: skip
 def gain_over_filters(digits: ImageData, seed: int) -> Measurement:
     """Measure how far the de-noiser is above the best classical filter; series: all of them, by kind of noise."""
-    rows = {kind: psnr_of_filters(digits, seed, kind) for kind in KINDS}
-    series = {method: [row[method] for row in rows.values()] for method in ("none", *FILTERS)}
-    series["de-noiser"] = [psnr_of(denoiser(digits, seed, kind), digits, seed, KINDS[kind]) for kind in KINDS]
-    best = max(psnr for method, psnr in rows["Gaussian 0.5"].items() if method != "none")
-    return Measurement(series["de-noiser"][0] - best, series=series)
+    filters = {kind: psnr_of_filters(digits, seed, kind) for kind in KINDS}
+    nets = {kind: psnr_of(denoiser(digits, seed, kind), digits, seed, KINDS[kind]) for kind in KINDS}
+    series = {name: [filters[kind][name].mean().item() for kind in KINDS] for name in ("none", *FILTERS)}
+    series["de-noiser"] = [psnr.mean().item() for psnr in nets.values()]
+    gain = nets["Gaussian 0.5"] - filters["Gaussian 0.5"]["best"]
+    return replace(against_number(gain, DECIBELS_ABOVE), series=series)
 
 
 @cache
@@ -113,7 +126,7 @@ def linear_map(data: ImageData, seed: int, kind: str) -> tuple[Tensor, Tensor]:
     noisy_validation = corrupted(x_validation, KINDS[kind], seed=seed + TEST_NOISE_SEED).numpy()
     clean = x.repeat(n_draws, 1).numpy()
     fits = [Ridge(alpha).fit(noisy, clean) for alpha in PENALTIES]
-    best = max(fits, key=lambda fit: psnr_db(_restored(fit, noisy_validation), x_validation))
+    best = max(fits, key=lambda fit: psnr_of_each_image(_restored(fit, noisy_validation), x_validation).mean())
     return torch.from_numpy(best.coef_), torch.from_numpy(best.intercept_)
 
 
@@ -121,12 +134,12 @@ def _restored(fit: Ridge, noisy: np.ndarray) -> Tensor:
     return torch.from_numpy(fit.predict(noisy)).clamp(0, 1).float()
 
 
-def psnr_of_linear_map(data: ImageData, seed: int, kind: str) -> float:
-    """Measure the PSNR in dB of what the linear map makes of noisy test images, clipped to [0, 1]."""
+def psnr_of_linear_map(data: ImageData, seed: int, kind: str) -> Tensor:
+    """Measure the PSNR in dB of what the linear map makes of each noisy test image, clipped to [0, 1]: `(n,)`."""
     weights, intercept = linear_map(data, seed, kind)
     x_noisy, x = noisy_and_clean(data, seed, KINDS[kind])
     restored = x_noisy.flatten(1) @ weights.float().T + intercept.float()
-    return psnr_db(restored.clamp(0, 1), x.flatten(1))
+    return psnr_of_each_image(restored.clamp(0, 1), x.flatten(1))
 
 
 @row("linear-map-beats-filters", "S18",
@@ -135,10 +148,10 @@ def psnr_of_linear_map(data: ImageData, seed: int, kind: str) -> float:
      unit=PSNR, relation=">", reproduced=BOTH)  # fmt: skip
 def linear_map_against_filters(digits: ImageData, seed: int) -> Measurement:
     """Compare the linear map with the best classical filter; series: the linear map by kind of noise."""
-    filters = psnr_of_filters(digits, seed, "Gaussian 0.5")
-    best = max(psnr for method, psnr in filters.items() if method != "none")
-    by_kind = [psnr_of_linear_map(digits, seed, kind) for kind in KINDS]
-    return Measurement(by_kind[0], best, series={"linear map": by_kind})
+    by_kind = {kind: psnr_of_linear_map(digits, seed, kind) for kind in KINDS}
+    series = {"linear map": [psnr.mean().item() for psnr in by_kind.values()]}
+    best = psnr_of_filters(digits, seed, "Gaussian 0.5")["best"]
+    return replace(compared_by_item([by_kind["Gaussian 0.5"], best]), series=series)
 
 
 @row("denoiser-beats-linear-map", "S18",
@@ -147,8 +160,8 @@ def linear_map_against_filters(digits: ImageData, seed: int) -> Measurement:
      unit=PSNR, relation=">", reproduced=BOTH)  # fmt: skip
 def denoiser_against_linear_map(digits: ImageData, seed: int) -> Measurement:
     """Compare the nets with the linear maps, each trained on the kind of noise that it is tried on."""
-    of_nets = fmean(psnr_of(denoiser(digits, seed, kind), digits, seed, KINDS[kind]) for kind in KINDS)
-    return Measurement(of_nets, fmean(psnr_of_linear_map(digits, seed, kind) for kind in KINDS))
+    of_nets = mean_of(psnr_of(denoiser(digits, seed, kind), digits, seed, KINDS[kind]) for kind in KINDS)
+    return compared_by_item([of_nets, mean_of(psnr_of_linear_map(digits, seed, kind) for kind in KINDS)])
 
 
 @row("clean-target-matters", "S18",
@@ -178,7 +191,7 @@ def fresh_noise(digits: ImageData, seed: int) -> Measurement:
 def clean_validation(digits: ImageData, seed: int) -> Measurement:
     """Compare the net that was trained without noise with the de-noiser, on clean images."""
     x, nets = digits.test_images, (denoiser(digits, seed, kind) for kind in ("no noise", "Gaussian 0.5"))
-    return compared(psnr_db(reconstruct(model, x), x) for model in nets)
+    return compared_by_item(psnr_of_each_image(reconstruct(model, x), x) for model in nets)
 
 
 @row("clipping-matters", "S18",
@@ -194,22 +207,23 @@ def forgotten_clipping(digits: ImageData, seed: int) -> Measurement:
      "No clean image is needed: other noise on the target averages out, where its mean is 0.",
      said_by="Lehtinen et al., ICML 2018",
      quantity="PSNR lost by targets with noise of their own, not clipped, against clean targets",
-     unit=PSNR, relation="<", reference=1.0, source="this course's bound; Lehtinen et al., ICML 2018, for the idea",
-     reproduced=BOTH)  # fmt: skip
+     unit=PSNR, relation="<", reference=DECIBELS_LOST,
+     source="this course's bound; Lehtinen et al., ICML 2018, for the idea", reproduced=BOTH)  # fmt: skip
 def other_noise_as_target(digits: ImageData, seed: int) -> Measurement:
     """Measure the dB lost where the target has noise of its own: Lehtinen et al. 2018, Noise2Noise."""
     x, noise = digits.train_images, gaussian(0.5, clip=False)
     clean = net(digits, seed, noise)
     noisy = net(digits, seed, noise, x=(x, corrupted(x, noise, seed=seed + 1)), supervised=True)
-    return Measurement(psnr_of(clean, digits, seed, noise) - psnr_of(noisy, digits, seed, noise))
+    lost = psnr_of(clean, digits, seed, noise) - psnr_of(noisy, digits, seed, noise)
+    return against_number(lost, DECIBELS_LOST)
 
 
 @cache
-def matrix(data: ImageData, seed: int) -> dict[str, list[float]]:
-    """Measure PSNR by what the net was trained on: on no noise, then on each of KINDS."""
+def matrix(data: ImageData, seed: int) -> dict[str, list[Tensor]]:
+    """Measure the PSNR of each test image by what the net was trained on: without noise, then with each of KINDS."""
     x = data.test_images[:N_FILTERED]
     return {
-        trained_on: [psnr_db(reconstruct(denoiser(data, seed, trained_on), x), x)]
+        trained_on: [psnr_of_each_image(reconstruct(denoiser(data, seed, trained_on), x), x)]
         + [psnr_of(denoiser(data, seed, trained_on), data, seed, kind) for kind in KINDS.values()]
         for trained_on in TRAINED_ON
     }
@@ -222,38 +236,71 @@ def matrix(data: ImageData, seed: int) -> dict[str, list[float]]:
 def matched_noise(digits: ImageData, seed: int) -> Measurement:
     """Compare the noise trained on with the other two kinds; series: the matrix."""
     table = matrix(digits, seed)
-    rows = torch.tensor([table[kind][1:] for kind in KINDS])
-    matched = rows.diagonal().mean()
-    others = (rows.sum() - rows.diagonal().sum()) / 6
-    return Measurement(matched.item(), others.item(), series=table)
+    matched = mean_of(table[kind][i] for i, kind in enumerate(KINDS, start=1))
+    others = mean_of(table[kind][i] for kind in KINDS for i, other in enumerate(KINDS, start=1) if other != kind)
+    series = {trained_on: [psnr.mean().item() for psnr in row] for trained_on, row in table.items()}
+    return replace(compared_by_item([matched, others]), series=series)
 
 
 @row("one-net-for-all-noises", "S18",
      "One net can learn several kinds of noise.",
      quantity="PSNR that one net for three kinds of noise loses to three nets",
-     unit=PSNR, relation="<", reference=1.0, source=BOUND, reproduced=BOTH)  # fmt: skip
+     unit=PSNR, relation="<", reference=DECIBELS_LOST, source=BOUND, reproduced=BOTH)  # fmt: skip
 def one_for_all(digits: ImageData, seed: int) -> Measurement:
     """Measure the dB that one net loses to three, mean of the kinds."""
     table = matrix(digits, seed)
-    lost = [table[kind][i] - table["all three"][i] for i, kind in enumerate(KINDS, start=1)]
-    return Measurement(sum(lost) / len(lost))
+    lost = mean_of(table[kind][i] - table["all three"][i] for i, kind in enumerate(KINDS, start=1))
+    return against_number(lost, DECIBELS_LOST)
 
 
 @cache
-def probes(data: ImageData, seed: int) -> dict[str, list[float]]:
-    """Measure % of digits that a linear classifier recognises from a code of 30: on clean and on noisy test images.
+def numbers_of(data: ImageData, seed: int, kind: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Give 30 numbers of up to 10,000 training images, of the test images, and of these with noise.
 
-    The classifier is trained on codes of clean images, of as many as 10,000.
+    They are the code of a net that was trained without noise, "plain", or to take it off, "de-noising"; or "PCA".
     """
-    x_noisy = corrupted(data.test_images, NOISE, seed=TEST_NOISE_SEED + seed)
-    found = {}
-    for kind, corrupt in {"plain": None, "de-noising": NOISE}.items():
-        model = net(data, seed, corrupt, sizes=CODE_SIZES)
-        classifier = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1_000))
-        classifier.fit(encode_all(model, data.train_images[:10_000]).numpy(), data.train_labels[:10_000].numpy())
-        codes = (encode_all(model, x).numpy() for x in (data.test_images, x_noisy))
-        found[kind] = [100 * classifier.score(z, data.test_labels.numpy()) for z in codes]
-    return found
+    x, x_test = data.train_images[:10_000], data.test_images
+    images = x, x_test, corrupted(x_test, NOISE, seed=TEST_NOISE_SEED + seed)
+    if kind == "PCA":
+        pca = PCA(CODE_SIZES[-1], svd_solver="covariance_eigh").fit(x.flatten(1).numpy())
+        train, clean, noisy = (pca.transform(some.flatten(1).numpy()) for some in images)
+    else:
+        model = net(data, seed, NOISE if kind == "de-noising" else None, sizes=CODE_SIZES)
+        train, clean, noisy = (encode_all(model, some).numpy() for some in images)
+    return train, clean, noisy
+
+
+@cache
+def recognised(data: ImageData, seed: int, kind: str) -> dict[str, Tensor]:
+    """Whether a linear classifier recognises each test digit from its 30 numbers, 100 or 0, in three ways: `(n,)` each.
+
+    It is trained on standardised numbers of clean training images, and tried on "clean" images, on "noisy" ones, and on
+    noisy ones that are "re-standardised": mean and standard deviation are then those of the noisy images themselves,
+    which takes the grey veil of the noise off; no label is used.
+    """
+    train, clean, noisy = numbers_of(data, seed, kind)
+    scaler = StandardScaler().fit(train)
+    classifier = LogisticRegression(max_iter=1_000)
+    classifier.fit(scaler.transform(train), data.train_labels[: len(train)].numpy())
+    ways = {
+        "clean": scaler.transform(clean),
+        "noisy": scaler.transform(noisy),
+        "re-standardised": StandardScaler().fit_transform(noisy),
+    }
+    return {way: right_of_each(classifier, numbers, data.test_labels) for way, numbers in ways.items()}
+
+
+def codes_compared(
+    data: ImageData, seed: int, other: str, way: str, series: tuple[str, ...] = ()
+) -> Measurement:  # fmt: skip
+    """Compare what a classifier recognises from the de-noising code with what it does from other numbers.
+
+    Series, where ways are named: both kinds, in each of these ways.
+    """
+    found = {kind: recognised(data, seed, kind) for kind in (other, "de-noising")}
+    means = {kind: [by_way[name].mean().item() for name in series] for kind, by_way in found.items()}
+    measured = compared_by_item([found["de-noising"][way], found[other][way]])
+    return replace(measured, series=means) if series else measured
 
 
 @row("denoising-code-is-robust", "S18",
@@ -263,8 +310,7 @@ def probes(data: ImageData, seed: int) -> dict[str, list[float]]:
      unit="% right", relation=">", reproduced=("full",))  # fmt: skip
 def code_on_noisy(digits: ImageData, seed: int) -> Measurement:
     """Compare the codes of noisy images, de-noising and plain; series: clean and noisy."""
-    found = probes(digits, seed)
-    return Measurement(found["de-noising"][1], found["plain"][1], series=found)
+    return codes_compared(digits, seed, "plain", "noisy", series=("clean", "noisy"))
 
 
 @row("denoising-code-is-better", "S18",
@@ -274,32 +320,7 @@ def code_on_noisy(digits: ImageData, seed: int) -> Measurement:
      unit="% right", relation=">")  # fmt: skip
 def code_on_clean(digits: ImageData, seed: int) -> Measurement:
     """Compare the codes of clean images, de-noising and plain."""
-    found = probes(digits, seed)
-    return Measurement(found["de-noising"][0], found["plain"][0])
-
-
-@cache
-def probes_of_noisy(data: ImageData, seed: int) -> dict[str, list[float]]:
-    """Measure % of noisy test digits that a linear classifier recognises from 30 numbers: as they are, re-standardised.
-
-    The classifier is trained on standardised numbers of up to 10,000 clean images. Re-standardised: mean and standard
-    deviation are those of the noisy images themselves, which takes the grey veil of the noise off; no label is used.
-    """
-    x, x_noisy = data.train_images[:10_000], corrupted(data.test_images, NOISE, seed=TEST_NOISE_SEED + seed)
-    pca = PCA(CODE_SIZES[-1], svd_solver="covariance_eigh").fit(x.flatten(1).numpy())
-    found = {}
-    for kind, corrupt in {"de-noising": NOISE, "PCA": None}.items():
-        if kind == "PCA":
-            clean, noisy = (pca.transform(images.flatten(1).numpy()) for images in (x, x_noisy))
-        else:
-            model = net(data, seed, corrupt, sizes=CODE_SIZES)
-            clean, noisy = (encode_all(model, images).numpy() for images in (x, x_noisy))
-        classifier = LogisticRegression(max_iter=1_000)
-        scaler = StandardScaler().fit(clean)
-        classifier.fit(scaler.transform(clean), data.train_labels[: len(x)].numpy())
-        ways = (scaler.transform(noisy), StandardScaler().fit_transform(noisy))
-        found[kind] = [100 * classifier.score(z, data.test_labels.numpy()) for z in ways]
-    return found
+    return codes_compared(digits, seed, "plain", "clean")
 
 
 @row("denoising-code-beats-pca-on-noisy", "S18",
@@ -308,8 +329,7 @@ def probes_of_noisy(data: ImageData, seed: int) -> dict[str, list[float]]:
      unit="% right", relation=">", reproduced=BOTH)  # fmt: skip
 def code_against_pca(digits: ImageData, seed: int) -> Measurement:
     """Compare the de-noising code of noisy images with PCA's; series: as they are, re-standardised."""
-    found = probes_of_noisy(digits, seed)
-    return Measurement(found["de-noising"][0], found["PCA"][0], series=found)
+    return codes_compared(digits, seed, "PCA", "noisy", series=("noisy", "re-standardised"))
 
 
 @row("denoising-code-beats-pca-without-the-veil", "S18",
@@ -318,5 +338,4 @@ def code_against_pca(digits: ImageData, seed: int) -> Measurement:
      unit="% right", relation=">")  # fmt: skip
 def code_against_pca_without_veil(digits: ImageData, seed: int) -> Measurement:
     """Compare the two where mean and standard deviation are those of the noisy images."""
-    found = probes_of_noisy(digits, seed)
-    return Measurement(found["de-noising"][1], found["PCA"][1])
+    return codes_compared(digits, seed, "PCA", "re-standardised")

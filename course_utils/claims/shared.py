@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from course_utils.data import ImageData, load_images
 from course_utils.inference import reconstruct
-from course_utils.metrics import sse_of_each_image, sse_per_image
+from course_utils.metrics import sse_of_each_image
 from course_utils.models import DeepAutoencoder
 from course_utils.settings import Settings
 from course_utils.training import Trainer
@@ -83,11 +83,11 @@ def trained(make: Callable[[], M], x: Tensor | tuple[Tensor, Tensor], *, seed: i
 
 def sse_after_training(
     make: Callable[[], nn.Module], data: ImageData, *, seed: int, n_epochs: int, batch_size: int
-) -> dict[str, float]:
-    """Train a model on the training images: its SSE per image on them, "train", and on the others, "test"."""
+) -> dict[str, Tensor]:
+    """Train a model on the training images: the squared error of each of them `(n,)`, "train", and of each "test"."""
     model = trained(make, data.train_images, seed=seed, n_epochs=n_epochs, batch_size=batch_size)
-    trainer = Trainer(model, batch_size=batch_size)
-    return {"train": trainer.evaluate(data.train_images), "test": trainer.evaluate(data.test_images)}
+    x = {"train": data.train_images, "test": data.test_images}
+    return {split: sse_of_each_image(reconstruct(model, images), images) for split, images in x.items()}
 
 
 def test_sse_of_each(data: ImageData, model: nn.Module) -> Tensor:
@@ -115,12 +115,3 @@ def pca_sse_of_each(data: ImageData, n_codes: int) -> Tensor:
     """Measure PCA's squared error of each test image, not clipped to [0, 1]: `(n,)`."""
     x, pca = data.test_images.flatten(1), fitted_pca(data, n_codes)
     return sse_of_each_image(torch.from_numpy(pca.inverse_transform(pca.transform(x.numpy()))), x)
-
-
-@cache
-def pca_test_sse(data: ImageData, n_codes: int) -> float:
-    """Measure PCA's test SSE per image: fitted on the training images, centred, not clipped to [0, 1]."""
-    x_train, x_test = data.train_images.flatten(1), data.test_images.flatten(1)
-    pca = PCA(n_codes, svd_solver="covariance_eigh").fit(x_train.numpy())
-    x_hat = torch.from_numpy(pca.inverse_transform(pca.transform(x_test.numpy())))
-    return sse_per_image(x_hat, x_test).item()

@@ -260,6 +260,38 @@ def compared_by_item(of_each: Iterable[Tensor]) -> Measurement:
     return Measurement(value.mean().item(), reference.mean().item(), interval=interval)
 
 
+def against_number(of_each: Tensor, number: float) -> Measurement:
+    """Make a Measurement of a mean over test images that is judged by a bound or a published number.
+
+    Parameters
+    ----------
+    of_each
+        Of each test image, `(n,)`.
+    number
+        The row's reference, for the interval of the difference.
+    """
+    return Measurement(of_each.double().mean().item(), interval=interval_of_mean((of_each - number).tolist()))
+
+
+def ratio_by_item(of_each: Iterable[Tensor]) -> Tensor:
+    """Give numbers `(n,)` whose mean is the ratio of two means, and whose spread tells the chance over the items.
+
+    To first order, item i moves the ratio r of the means of a and b by (a_i − r b_i) / (n mean(b)).
+
+    Parameters
+    ----------
+    of_each
+        Two tensors `(n,)`: of each item what stands above the line, and below it.
+
+    References
+    ----------
+    Cochran, Sampling Techniques (1977), section 2.11.
+    """
+    above, below = (numbers.double() for numbers in of_each)
+    ratio = above.mean() / below.mean()
+    return ratio + (above - ratio * below) / below.mean()
+
+
 def _students(level: float, n: int) -> float:
     return float(stats.t.ppf((1 + level) / 2, n - 1))
 

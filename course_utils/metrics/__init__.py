@@ -21,6 +21,7 @@ from course_utils.metrics.measures import (
     nearest_sse,
     principal_angles_deg,
     psnr_db,
+    psnr_of_each_image,
 )
 from course_utils.metrics.ranking import Estimate, Precision, hits_at_k, paired_difference, precision_at_k, precision_of
 
@@ -46,6 +47,7 @@ __all__ = [
     "precision_of",
     "principal_angles_deg",
     "psnr_db",
+    "psnr_of_each_image",
     "sse_of_each_image",
     "sse_per_image",
     "word_frequencies",

@@ -11,10 +11,16 @@ from course_utils.metrics.losses import sse_of_each_image
 
 
 def psnr_db(x_hat: Tensor, x: Tensor) -> float:
-    """Compute the peak signal-to-noise ratio, mean over images: 10 log10(1 / squared error per pixel), white being 1.
+    """Compute the peak signal-to-noise ratio in decibels, mean over images; see `psnr_of_each_image`."""
+    return psnr_of_each_image(x_hat, x).mean().item()
 
-    Ten decibels more mean a tenth of the squared error. It is taken of each image first: the mean of logarithms is not
-    the logarithm of the mean. An image that is restored exactly would have infinitely many decibels; it counts 100.
+
+def psnr_of_each_image(x_hat: Tensor, x: Tensor) -> Tensor:
+    """Compute each image's peak signal-to-noise ratio: 10 log10(1 / squared error per pixel), white being 1.
+
+    Ten decibels more mean a tenth of the squared error. It is taken of each image before any mean: the mean of
+    logarithms is not the logarithm of the mean. An image that is restored exactly would have infinitely many decibels;
+    it counts 100.
 
     Parameters
     ----------
@@ -23,11 +29,11 @@ def psnr_db(x_hat: Tensor, x: Tensor) -> float:
 
     Returns
     -------
-    float
-        In decibels.
+    Tensor
+        In decibels, `(n,)`.
     """
     mse = sse_of_each_image(_exact(x_hat), _exact(x)) / x[0].numel()
-    return -10 * mse.clamp(min=1e-10).log10().mean().item()
+    return -10 * mse.clamp(min=1e-10).log10()
 
 
 def error_percent(logits: Tensor, labels: Tensor) -> float:
