@@ -33,7 +33,7 @@ def stack(activation: str, *, noisy: bool = False, n_epochs: int = 5) -> GreedyP
 
 def error(model: nn.Module, era: str, *, n_labels: int = 100) -> float:
     chosen = labelled_subset(digits().train_labels, n_labels, seed=0)
-    return train_classifier(model, digits(), chosen, n_steps=300, seed=0, **ERAS[era][1])
+    return train_classifier(model, digits(), chosen, n_steps=300, seed=0, **ERAS[era][1]).mean().item()
 
 
 @cache

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -15,7 +14,7 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 
 from course_utils.claims.rows import BOTH, BOUND, CHAPTER, Measurement, row
-from course_utils.claims.shared import by_size, deep_autoencoder, right_of_each, trained
+from course_utils.claims.shared import by_size, deep_autoencoder, mean_of, right_of_each, trained
 from course_utils.claims.verdicts import against_number, compared_by_item
 from course_utils.corruption import Corruption, corrupted, gaussian, masking, one_of, salt_and_pepper
 from course_utils.data import ImageData
@@ -73,11 +72,6 @@ def psnr_of(model: nn.Module, data: ImageData, seed: int, corrupt: Corruption = 
 def against_denoiser(digits: ImageData, seed: int, other: nn.Module) -> Measurement:
     """Compare the de-noiser with another net."""
     return compared_by_item(psnr_of(model, digits, seed) for model in (denoiser(digits, seed), other))
-
-
-def mean_of(of_each: Iterable[Tensor]) -> Tensor:
-    """Average several numbers of each test image, such as one a kind of noise."""
-    return torch.stack(list(of_each)).mean(dim=0)
 
 
 @cache

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, TypeVar
@@ -103,6 +103,11 @@ def fitted_probe(codes: Any, labels: Tensor) -> Pipeline:
 def right_of_each(classifier: Any, codes: Any, labels: Tensor) -> Tensor:
     """Whether the classifier is right of each code `(n, k)`: 100 or 0, `(n,)`, so that the mean is in percent."""
     return 100.0 * torch.from_numpy(classifier.predict(np.asarray(codes)) == labels.numpy())
+
+
+def mean_of(of_each: Iterable[Tensor]) -> Tensor:
+    """Average several numbers of each test image, such as one a kind of noise: `(n,)`."""
+    return torch.stack(list(of_each)).mean(dim=0)
 
 
 @cache
