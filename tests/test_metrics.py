@@ -15,6 +15,7 @@ from course_utils.metrics import (
     Estimate,
     Precision,
     bce_nats_per_image,
+    bce_of_each_image,
     checkerboard_percent,
     count_parameters,
     cross_entropy,
@@ -36,7 +37,7 @@ from course_utils.metrics import (
     sse_per_image,
 )
 
-ERRORS = [sse_per_image, sse_of_each_image, bce_nats_per_image, nats_per_word, psnr_db,
+ERRORS = [sse_per_image, sse_of_each_image, bce_nats_per_image, bce_of_each_image, nats_per_word, psnr_db,
           psnr_of_each_image, kl_nats_per_image]  # fmt: skip
 LOSSES = [sse_per_image, bce_nats_per_image, nats_per_word, kl_nats_per_image]
 quickly = settings(deadline=None, derandomize=True, database=None, max_examples=40)
@@ -55,6 +56,8 @@ def test_by_hand():
     assert sse_per_image(x_hat, x).item() == 2.5
     half = torch.full((3, 4), 0.5)
     assert bce_nats_per_image(half, torch.ones(3, 4)).item() == pytest.approx(4 * math.log(2))
+    x_hat, x = torch.tensor([[0.5, 0.5], [0.25, 0.5]]), torch.tensor([[1.0, 1.0], [1.0, 0.0]])
+    assert bce_of_each_image(x_hat, x).tolist() == pytest.approx([2 * math.log(2), math.log(4) + math.log(2)])
 
 
 @pytest.mark.parametrize("shape", SHAPES)

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from course_utils.claims.generation import variational_autoencoder
 from course_utils.claims.rows import Measurement, row
-from course_utils.claims.verdicts import interval_of_mean
+from course_utils.claims.verdicts import against_number
 from course_utils.data import ImageData
 from course_utils.generation import nll_of_each_image
 from course_utils.metrics import negative_elbo
@@ -41,4 +41,4 @@ def likelihood_of_binarised_digits(digits: ImageData, seed: int) -> Measurement:
     trainer.fit(digits.train_images, n_epochs=30)
     x = binarised(digits.test_images[:N_IMAGES], torch.Generator().manual_seed(0))
     nll = nll_of_each_image(model.cpu(), x, seed=seed).double()
-    return Measurement(nll.mean().item(), interval=interval_of_mean((nll - PUBLISHED_NATS).tolist()))
+    return against_number(nll, PUBLISHED_NATS)

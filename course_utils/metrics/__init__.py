@@ -2,6 +2,7 @@
 
 from course_utils.metrics.losses import (
     bce_nats_per_image,
+    bce_of_each_image,
     cross_entropy,
     kl_nats_per_image,
     nats_per_word,
@@ -29,6 +30,7 @@ __all__ = [
     "Estimate",
     "Precision",
     "bce_nats_per_image",
+    "bce_of_each_image",
     "checkerboard_percent",
     "count_parameters",
     "cross_entropy",

@@ -69,6 +69,13 @@ def bce_nats_per_image(x_hat: Tensor, x: Tensor) -> Tensor:
     return F.binary_cross_entropy(x_hat, x, reduction="sum") / len(x)
 
 
+def bce_of_each_image(x_hat: Tensor, x: Tensor) -> Tensor:
+    """Sum the binary cross-entropy over the pixels, in nats, one an image: `(n,)`; else as `bce_nats_per_image`."""
+    check_shapes(x_hat, x)
+    _check_probabilities(x_hat)
+    return F.binary_cross_entropy(x_hat, x, reduction="none").flatten(1).sum(dim=1)
+
+
 def kl_nats_per_image(mean: Tensor, log_variance: Tensor) -> Tensor:
     """Sum the Kullback-Leibler divergence of N(mean, variance) from N(0, 1) over the code; mean over images.
 
