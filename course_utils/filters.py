@@ -1,4 +1,4 @@
-"""De-noising without learning: standard filters of scipy and scikit-image, tuned on training images.
+"""De-noising without learning: standard filters of scipy, scikit-image and bm3d, tuned on training images.
 
 A net is compared with them fairly only if their strength and grey values are fitted to the same images.
 """
@@ -13,6 +13,7 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
+from course_utils.data import DataError
 from course_utils.metrics import psnr_db
 
 Smoother = Callable[[np.ndarray, float], np.ndarray]
@@ -41,6 +42,16 @@ def _non_local_means(images: np.ndarray, h: float) -> np.ndarray:
     return np.stack([denoise_nl_means(image, h=h, channel_axis=0, **options) for image in images])
 
 
+def _bm3d(images: np.ndarray, sd: float) -> np.ndarray:
+    try:
+        from bm3d import bm3d
+    except ImportError:
+        raise DataError("The filter BM3D is in a package of its own: pip install 'autoencoder-course[bm3d]'.") from None
+    # It takes images (h, w, c), and gives grey ones back without the channel.
+    smoothed = [bm3d(image.transpose(1, 2, 0), sd).reshape(*image.shape[1:], -1) for image in images]
+    return np.stack(smoothed).transpose(0, 3, 1, 2)
+
+
 # The strengths that are tried: the window in pixels; the standard deviation in pixels; the weight of smoothness (Rudin
 # et al. 1992, by Chambolle 2004); how unlike two patches may be that are averaged (Buades et al. 2005).
 FILTERS: Mapping[str, tuple[Smoother, Sequence[float]]] = {
@@ -49,6 +60,9 @@ FILTERS: Mapping[str, tuple[Smoother, Sequence[float]]] = {
     "total variation": (_total_variation, (0.01, 0.1, 0.2, 0.3, 0.5)),
     "non-local means": (_non_local_means, (0.1, 0.2, 0.3, 0.4)),
 }
+# BM3D (Dabov et al. 2007): half a second an image. It needs the extra "bm3d", whose licence is for non-commercial use.
+SLOW_FILTERS: Mapping[str, tuple[Smoother, Sequence[float]]] = {"BM3D": (_bm3d, (0.2, 0.3, 0.4, 0.5))}
+ALL_FILTERS = {**FILTERS, **SLOW_FILTERS}
 
 
 @dataclass(frozen=True)
@@ -61,7 +75,7 @@ class TunedFilter:
     Parameters
     ----------
     name
-        One of `FILTERS`.
+        One of `FILTERS` or `SLOW_FILTERS`.
     strength
         The argument of that filter: a size, a standard deviation or a weight.
     gain, offset
@@ -76,7 +90,7 @@ class TunedFilter:
     def __call__(self, x_noisy: Tensor) -> Tensor:
         """De-noise images `(n, c, h, w)`; the result has that shape. ValueError for any other shape, or no image."""
         _check_images(x_noisy)
-        smooth, _ = FILTERS[self.name]
+        smooth, _ = ALL_FILTERS[self.name]
         return self.stretched(smooth(x_noisy.numpy(), self.strength))
 
     def stretched(self, y: np.ndarray) -> Tensor:
@@ -90,7 +104,7 @@ def tuned_filter(name: str, x_noisy: Tensor, x: Tensor) -> tuple[TunedFilter, fl
     Parameters
     ----------
     name
-        One of `FILTERS`.
+        One of `FILTERS` or `SLOW_FILTERS`.
     x_noisy, x
         Training images with and without noise, `(n, c, h, w)`, in [0, 1].
 
@@ -103,13 +117,15 @@ def tuned_filter(name: str, x_noisy: Tensor, x: Tensor) -> tuple[TunedFilter, fl
     ------
     ValueError
         The name is unknown, or the shapes differ or are not `(n, c, h, w)`.
+    DataError
+        BM3D is not installed.
     """
-    if name not in FILTERS:
-        raise ValueError(f"There is no filter {name!r}; the filters are {', '.join(FILTERS)}.")
+    if name not in ALL_FILTERS:
+        raise ValueError(f"There is no filter {name!r}; the filters are {', '.join(ALL_FILTERS)}.")
     _check_images(x_noisy)
     if x_noisy.shape != x.shape:
         raise ValueError(f"x_noisy is {tuple(x_noisy.shape)} and x is {tuple(x.shape)}; their shapes must agree.")
-    smooth, strengths = FILTERS[name]
+    smooth, strengths = ALL_FILTERS[name]
     found = []
     for strength in strengths:
         y = smooth(x_noisy.numpy(), strength)
@@ -130,7 +146,7 @@ def best_filter(x_noisy: Tensor, x: Tensor, *, names: Sequence[str] = tuple(FILT
     x_noisy, x
         As of `tuned_filter`.
     names
-        Of `FILTERS`, at least one.
+        Of `FILTERS` or `SLOW_FILTERS`, at least one.
 
     Returns
     -------
@@ -139,7 +155,7 @@ def best_filter(x_noisy: Tensor, x: Tensor, *, names: Sequence[str] = tuple(FILT
 
     Raises
     ------
-    ValueError
+    ValueError, DataError
         As `tuned_filter`; or names is empty.
     """
     found = [tuned_filter(name, x_noisy, x) for name in names]

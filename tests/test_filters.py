@@ -1,4 +1,6 @@
+import sys
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -6,6 +8,7 @@ import torch
 from torch import Tensor
 
 from course_utils.corruption import corrupted, gaussian, salt_and_pepper
+from course_utils.data import DataError
 from course_utils.filters import FILTERS, TunedFilter, best_filter, tuned_filter
 from course_utils.metrics import psnr_db
 
@@ -149,6 +152,35 @@ def test_a_step_stays_where_it_is_and_smoothing_is_in_both_directions(name):
         assert place[..., 10:].std() < noisy[..., 10:].std()
         assert x.shape == place.shape
     torch.testing.assert_close(smooth(noisy.mT).mT, smooth(noisy), atol=0.02, rtol=0)
+
+
+# -------------------------------------------------------------------------------------------------------------- BM3D
+
+
+@pytest.mark.parametrize("n_colours", [1, 3])
+def test_bm3d_gets_one_image_at_a_time_with_its_colours_last(n_colours, monkeypatch):
+    seen = []
+
+    def halved(image: np.ndarray, sd: float) -> np.ndarray:
+        seen.append((image.shape, sd))
+        return (0.5 * image).squeeze()  # as the package: grey images come back without a channel
+
+    monkeypatch.setitem(sys.modules, "bm3d", SimpleNamespace(bm3d=halved))
+    x = torch.rand(4, n_colours, 8, 6)
+    torch.testing.assert_close(TunedFilter("BM3D", 0.3)(x), 0.5 * x)
+    assert seen == [((8, 6, n_colours), 0.3)] * 4
+
+
+def test_bm3d_that_is_not_installed_is_named_with_what_installs_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "bm3d", None)  # an import of it fails
+    x = torch.rand(2, 1, 8, 8)
+    with pytest.raises(DataError, match=r"pip install 'autoencoder-course\[bm3d\]'"):
+        tuned_filter("BM3D", x, x)
+
+
+def test_the_best_filter_does_without_bm3d_unless_it_is_named(noisy_and_clean, monkeypatch):
+    monkeypatch.setitem(sys.modules, "bm3d", None)
+    assert best_filter(*noisy_and_clean).name in FILTERS
 
 
 # ------------------------------------------------------------------------------------------------------------ errors

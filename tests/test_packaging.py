@@ -93,7 +93,7 @@ def test_the_package_imports_nothing_that_it_does_not_require():
              "zmq": "pyzmq", "jupyter_client": "jupyter-client",
              "jupyter_core": "jupyter-core", "IPython": "ipython"}  # fmt: skip
     outside = {names.get(name, name) for name in imported - set(sys.stdlib_module_names) - {"course_utils"}}
-    extras = (PROJECT["optional-dependencies"][extra] for extra in ("search", "grading", "dask"))
+    extras = (PROJECT["optional-dependencies"][extra] for extra in ("search", "bm3d", "grading", "dask"))
     optional = {Requirement(line).name for extra in extras for line in extra}
     assert outside <= set(from_pyproject()) | optional
 
