@@ -64,18 +64,21 @@ def test_where_no_chance_was_seen_there_is_no_p():
     assert p_value(row("≈", tolerance=0.05), [0.2, 0.2], []) is None
 
 
-def test_an_interval_over_seeds_and_queries_covers_the_truth_as_often_as_it_says():
-    """Chance over both, of equal size: either interval alone would miss the truth too often."""
-    rng, covered = np.random.default_rng(0), {"both": 0, "seeds alone": 0}
-    for _ in range(1_000):
-        of_queries = rng.normal()  # the queries are the same for all seeds
-        differences = of_queries + rng.normal(size=10) * 10**0.5
-        intervals = [[d - 1.96, d + 1.96] for d in differences]
-        for name, found in {"both": intervals, "seeds alone": []}.items():
-            low, high = Difference.of(differences.tolist(), found).interval(0.95)
-            covered[name] += low <= 0 <= high
-    assert covered["both"] >= 940
-    assert covered["seeds alone"] < 900
+@pytest.mark.parametrize("n_seeds", [3, 10])
+@pytest.mark.parametrize("share", [0.1, 1, 10])
+def test_an_interval_over_seeds_and_queries_covers_the_truth_as_often_as_it_says(n_seeds, share):
+    """Share: the variance over the queries, of that of the mean over the seeds."""
+    rng, half, n = np.random.default_rng(0), 1.96 * share**0.5, 2_000
+    of_queries = rng.normal(scale=share**0.5, size=n)  # the queries are the same for all seeds
+    differences = of_queries[:, None] + rng.normal(scale=n_seeds**0.5, size=(n, n_seeds))
+    found = [Difference.of(row.tolist(), [[d - half, d + half] for d in row]) for row in differences]
+    covered = sum(low <= 0 <= high for low, high in (one.interval(0.95) for one in found)) / n
+    assert 0.93 <= covered <= 0.97  # Student's with n - 1 degrees of freedom: up to 0.999 with three seeds
+    false = sum(one.p(row("<")) < 0.05 for one in found) / n
+    assert false == pytest.approx(1 - covered)
+    if share == 1:
+        alone = [Difference.of(row.tolist()).interval(0.95) for row in differences]
+        assert sum(low <= 0 <= high for low, high in alone) / n < (0.91 if n_seeds == 3 else 0.87)
 
 
 @pytest.mark.parametrize("relation", ["<", ">", "≈"])

@@ -6,7 +6,7 @@ import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from scipy import stats
 from torch import Tensor
@@ -41,49 +41,62 @@ class Difference:
     ----------
     mean
         In the row's unit.
-    error
-        Its standard error: over the seeds, over the queries or test images, or over both, whose variances add up; 0
-        where there is none, as of a single run.
     n
         The number of seeds.
-    over
-        What chance was seen over, in words.
+    of_seeds
+        Its standard error over the seeds; 0 for one seed.
     of_items
-        Ends of the 95 % interval over the queries or test images, where no seed enters; else None.
+        Its standard error over the queries or test images; 0 where these are no sample.
+    ends
+        Of the 95 % interval over the queries or test images, where there is one seed; else None.
     """
 
     mean: float
-    error: float
     n: int
-    over: str = ""
-    of_items: tuple[float, float] | None = None
+    of_seeds: float
+    of_items: float = 0.0
+    ends: tuple[float, float] | None = None
 
     @classmethod
     def of(cls, differences: Sequence[float], intervals: Sequence[Sequence[float]] = ()) -> Difference:
         """Compute it from a difference a seed, and of each seed the interval over the items (or none)."""
-        mean = statistics.fmean(differences)
-        n = len(differences)
+        mean, n = statistics.fmean(differences), len(differences)
         of_seeds = statistics.stdev(differences) / math.sqrt(n) if n > 1 else 0.0
         if not intervals:
-            return cls(mean, of_seeds, n, over="seeds" if n > 1 else "")
+            return cls(mean, n, of_seeds)
         low, high = (statistics.fmean(ends) for ends in zip(*intervals, strict=True))
-        of_items = (high - low) / 2 / _normal(0.95)
-        if n == 1:
-            return cls(mean, of_items, n, over="queries or images", of_items=(low, high))
-        return cls(mean, math.hypot(of_seeds, of_items), n, over="seeds and queries or images")
+        return cls(mean, n, of_seeds, (high - low) / 2 / _normal(0.95), (low, high) if n == 1 else None)
+
+    @property
+    def over(self) -> str:
+        """What chance was seen over, in words."""
+        return " and ".join(["seeds"] * bool(self.of_seeds) + ["queries or images"] * bool(self.of_items))
 
     @property
     def has_interval(self) -> bool:
         """Whether chance was seen: not in a single run, nor where all seeds agree to the last digit."""
-        return self.error > 0
+        return bool(self.of_seeds or self.of_items)
+
+    def _errors(self) -> list[tuple[float, Any]]:
+        """Standard errors, each with the distribution of the mean in units of it; what is farther decides.
+
+        Student's over the seeds alone. And over seeds and items: the variances add up, as all seeds share the items.
+        That over the items is known far better, so it lends degrees of freedom to the sum (Welch & Satterthwaite).
+        Alone it would cover the truth too seldom where three seeds outweigh the items.
+        """
+        errors: list[tuple[float, Any]] = [(self.of_seeds, stats.t(self.n - 1))] if self.of_seeds else []
+        if self.of_items:
+            both = math.hypot(self.of_seeds, self.of_items)
+            degrees = (self.n - 1) * (both / self.of_seeds) ** 4 if self.of_seeds else math.inf
+            errors.append((both, stats.t(degrees)))
+        return errors
 
     def interval(self, level: float) -> tuple[float, float]:
-        """Compute the interval at this level: Student's, or without a seed that over the items."""
-        if self.of_items:
-            share = _normal(level) / _normal(0.95)
-            low, high = self.of_items
+        """Compute the interval at this level: Student's, or with a single seed that over the items."""
+        if self.ends:
+            share, (low, high) = _normal(level) / _normal(0.95), self.ends
             return self.mean + (low - self.mean) * share, self.mean + (high - self.mean) * share
-        half = _students(level, self.n) * self.error if self.error else 0.0
+        half = max((error * float(chance.ppf((1 + level) / 2)) for error, chance in self._errors()), default=0.0)
         return self.mean - half, self.mean + half
 
     def p(self, claim: Claim) -> float | None:
@@ -92,20 +105,19 @@ class Difference:
         Of ≈: how often one at most this large would come, if it were at the tolerance; the larger of two one-sided
         tests. None where no chance was seen.
         """
-        if not self.has_interval:
-            return None
-        chance = stats.norm() if self.of_items else stats.t(self.n - 1)
         if claim.relation == "≈":
-            below, above = self.mean + claim.tolerance, self.mean - claim.tolerance
-            return float(max(chance.sf(below / self.error), chance.cdf(above / self.error)))
-        return float(2 * chance.sf(abs(self.mean) / self.error))
+            room = claim.tolerance - abs(self.mean)
+            found = [float(chance.sf(room / error)) for error, chance in self._errors()]
+        else:
+            found = [float(2 * chance.sf(abs(self.mean) / error)) for error, chance in self._errors()]
+        return max(found, default=None)
 
     def words(self, level: float) -> str:
         """Say it in words."""
         if not self.has_interval:
             return f"difference {self.mean:+.3g}"
         low, high = self.interval(level)
-        over = f" over {self.over}" if "images" in self.over else ""
+        over = f" over {self.over}" if self.of_items else ""
         return f"difference {self.mean:+.3g}, {100 * level:.0f} % interval{over} {low:+.3g} to {high:+.3g}"
 
 
@@ -119,8 +131,8 @@ def judge(
     Where all of it is smaller than what matters, the two are "level"; where it may be, and the mean is, nothing is
     said. ≈: two one-sided tests at 5 %, that is the 90 % interval, within the tolerance on both sides (holds), wholly
     beyond it (fails here), or neither. The interval is Student's over the seeds; that over the queries or test images,
-    where no seed enters; where both do, their variances are added. A single run without either has no interval: its
-    number decides.
+    where no seed enters; where both do, that over both (see `Difference`). A single run without either has no interval:
+    its number decides.
 
     Parameters
     ----------
@@ -144,8 +156,8 @@ def judge(
 
     References
     ----------
-    Schuirmann, J. Pharmacokinet. Biopharm. 15:657 (1987), for the two one-sided tests; Benjamini & Hochberg, J. R.
-    Stat. Soc. B 57:289 (1995), for q.
+    Schuirmann, J. Pharmacokinet. Biopharm. 15:657 (1987), for the two one-sided tests; Welch, Biometrika 34:28 (1947),
+    for the degrees of freedom; Benjamini & Hochberg, J. R. Stat. Soc. B 57:289 (1995), for q.
     """
     if claim.only_on not in (None, profile):
         return "not measurable", f"the published number is for the {claim.only_on} profile's data"
