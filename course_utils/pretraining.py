@@ -50,7 +50,7 @@ class LayerAutoencoder(DenseAutoencoder):
         super().__init__(n_in, n_out)
         down = nn.Linear(n_in, n_out)
         up = TiedLinear(down) if tied else nn.Linear(n_out, n_in)
-        init_he_([down] if init == "he" else [], [up], mean=mean, sigmoid=output == "sigmoid")
+        init_he_([down] if init == "he" else [], [up], mean=mean, sigmoid=output == "sigmoid", activation=activation)
         with torch.no_grad():
             down.weight.mul_(init_scale)
         self.encoder = nn.Sequential(down, activation_layer(activation))

@@ -54,6 +54,10 @@ class Trainer:
         "one-cycle" or "constant".
     batch_size
         Samples in a step, for tensors and Datasets; a DataLoader has its own.
+    augment
+        `augment(x, generator)` → another image of the same thing, as one that is moved by a pixel: drawn anew at every
+        training step, before any noise, and left away at evaluations. An auto-encoder's target is the new image, too; a
+        target that was given (supervised) stays as it is.
     corrupt
         `corrupt(x, generator)` → noisy x; the target stays clean. Fresh noise at every training step, the same noise at
         every evaluation.
@@ -92,8 +96,8 @@ class Trainer:
         self, model: nn.Module, *, loss: Loss = sse_per_image, lr: float = 1e-3,
         optimizer: Literal["adam", "sgd"] = "adam",
         schedule: Literal["one-cycle", "constant"] = "one-cycle", batch_size: int = 250,
-        corrupt: Corruption | None = None, output: Callable[[Any, Tensor], Any] | None = None,
-        supervised: bool = False,
+        augment: Corruption | None = None, corrupt: Corruption | None = None,
+        output: Callable[[Any, Tensor], Any] | None = None, supervised: bool = False,
         value_range: tuple[float, float] | None = (0.0, 1.0), device: torch.device | str | None = None, seed: int = 0,
         callbacks: Sequence[Callable[[Trainer], None]] = (), checkpoint: str | Path | None = None,
     ) -> None:  # fmt: skip
@@ -106,7 +110,8 @@ class Trainer:
         self.batch_size = whole_number("batch_size", batch_size, error=TrainingError)
         self.seed = whole_number("seed", seed, at_least=0, error=TrainingError)
         self.device = torch.device(device) if device is not None else settings().device
-        self.model, self.loss, self.corrupt, self.output = model.to(self.device), loss, corrupt, output
+        self.model, self.loss, self.output = model.to(self.device), loss, output
+        self.augment, self.corrupt = augment, corrupt
         self.lr, self.schedule, self.optimizer_name = float(lr), schedule, optimizer
         self.reader = Reader(self.batch_size, supervised, value_range, self.device)
         self.callbacks = tuple(callbacks)
@@ -204,6 +209,9 @@ class Trainer:
             for number, batch in enumerate(batches, start=1):
                 place = f"batch {number} of {name}" if epoch is None else f"epoch {epoch}, batch {number} of {name}"
                 x, target = self.reader.pair(batch, place, None if isinstance(batches, TensorBatches) else self._dtype)
+                if training and self.augment is not None:
+                    x = self.augment(x.clone(), generator)
+                    target = target if self.reader.supervised else x
                 x_in = x if self.corrupt is None else self.corrupt(x.clone(), generator)  # the target stays clean
                 output = self.model(x_in) if self.output is None else self.output(self.model, x_in)
                 loss = self._loss(output, target, place)
@@ -325,7 +333,7 @@ class Trainer:
         }  # fmt: skip
 
     def _identity_of_functions(self) -> Identity:
-        functions = {"loss": self.loss, "output": self.output, "corrupt": self.corrupt}
+        functions = {"loss": self.loss, "output": self.output, "augment": self.augment, "corrupt": self.corrupt}
         identity: Identity = {}
         for role, function in functions.items():
             identity |= checkpoints.identity_of_callable(role, function)

@@ -120,7 +120,8 @@ def test_a_batch_without_images_has_no_codes(make):
         (lambda: Classifier((24,)), r"sizes must name .*, not \(24,\)"),
         (lambda: Classifier((24, 0, 5)), r"\(24, 0, 5\)"),
         (lambda: Classifier((24, 6, 5), init="zero"), "'zero'"),
-        (lambda: Classifier((24, 6, 5), activation="tanh"), "activation is 'tanh'; it must be 'relu' or 'sigmoid'"),
+        (lambda: Classifier((24, 6, 5), activation="elu"), "activation is 'elu'; it must be one of 'relu', 'gelu', 'silu'"),
+        (lambda: DeepAutoencoder((24, 11, 5), activation="elu"), "activation is 'elu'"),
         (lambda: activation_layer("linear"), "activation is 'linear'"),
     ],
 )
@@ -860,9 +861,23 @@ def test_a_classifier_learns_with_its_body_or_with_the_body_frozen_by_the_head_a
         assert same == [frozen and name == "body"] * len(same), name
 
 
-def test_an_activation_is_found_by_its_name():
-    assert isinstance(activation_layer("relu"), nn.ReLU)
-    assert isinstance(activation_layer("sigmoid"), nn.Sigmoid)
+ACTIVATIONS = {"relu": nn.ReLU, "gelu": nn.GELU, "silu": nn.SiLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid}
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_an_activation_is_found_by_its_name_and_stands_after_every_hidden_layer(name):
+    assert type(activation_layer(name)) is ACTIVATIONS[name]
+    net = DeepAutoencoder((24, 11, 7, 5), activation=name, output="linear")
+    kinds = [type(module) for part in (net.encoder, net.decoder) for module in part]
+    assert kinds == 2 * [nn.Linear, ACTIVATIONS[name], nn.Linear, ACTIVATIONS[name], nn.Linear]
+
+
+@pytest.mark.parametrize("name", ["relu", "gelu", "silu", "tanh"])
+def test_the_start_keeps_the_signal_of_ten_layers_whatever_the_activation(name):
+    torch.manual_seed(0)
+    net = DeepAutoencoder((200,) * 11, activation=name)
+    sizes = [h.std().item() for h in (net.encoder[:3](torch.randn(500, 200)), net.encode(torch.randn(500, 200)))]
+    assert 0.1 * sizes[0] < sizes[1] < 2 * sizes[0]
 
 
 # ------------------------------------------------------------------------------------------------------- default type

@@ -551,6 +551,54 @@ def test_the_noise_is_on_in_validation():
     assert validation_loss == pytest.approx([6], rel=0.5)  # six pixels of variance 1; without noise it were 0
 
 
+# -------------------------------------------------------------------------------------------------------- augmentation
+
+
+def darkened(x: Tensor, generator: torch.Generator) -> Tensor:
+    """Another image: half as bright, or as it is; drawn for each."""
+    return x * (0.5 + 0.5 * torch.randint(2, (len(x), 1), generator=generator))
+
+
+def sorted_rows(x: Tensor) -> Tensor:
+    return x[x[:, 0].argsort()]
+
+
+@pytest.mark.parametrize("of", WITHOUT_TARGETS.values(), ids=WITHOUT_TARGETS.keys())
+def test_an_augmented_image_is_the_target_as_well_and_the_noise_comes_after(of):
+    one = trainer(Copy(), loss=RecordingLoss(), augment=darkened, corrupt=lambda x, generator: x + 1)
+    one.fit(of(images()), n_epochs=8)
+    x_in, targets = torch.cat(one.model.inputs), torch.cat(one.loss.targets)
+    torch.testing.assert_close(x_in, targets + 1)
+    share = targets.view(8, 20, 6).sum(dim=(1, 2)) / images().sum()
+    assert (share < 0.95).all() and (share > 0.55).all() and len(set(share.tolist())) == 8  # anew in every epoch
+    brightest = max(targets.unbind(), key=torch.sum)
+    assert any(torch.equal(brightest, image) for image in images())
+
+
+def test_images_are_not_augmented_at_an_evaluation():
+    one = trainer(Copy(), loss=RecordingLoss(), augment=darkened)
+    one.fit(images(), images(seed=1), n_epochs=1)
+    torch.testing.assert_close(torch.cat(one.loss.targets[3:]), images(seed=1))
+    one.loss.targets.clear()
+    one.evaluate(images())
+    torch.testing.assert_close(torch.cat(one.loss.targets), images())
+
+
+def test_a_target_that_was_given_is_not_augmented():
+    net = Copy()
+    one = trainer(net, supervised=True, augment=lambda x, generator: x + 1, loss=RecordingLoss())
+    one.fit((images(), 2 * images()), n_epochs=1)
+    torch.testing.assert_close(sorted_rows(torch.cat(one.loss.targets)), 2 * sorted_rows(images()))
+    torch.testing.assert_close(sorted_rows(torch.cat(net.inputs)), 1 + sorted_rows(images()))
+
+
+def test_an_augmentation_that_works_in_place_leaves_the_data_as_they_were():
+    x = images()
+    batches = DataLoader([x[:10], x[10:]], batch_size=None)  # gives the tensors themselves
+    trainer(augment=lambda x, generator: x.zero_()).fit(batches, n_epochs=1)
+    assert torch.equal(x, images())
+
+
 # ------------------------------------------------------------------------------------------- more than the output
 
 
@@ -843,6 +891,7 @@ SCRIPTS = {
     "sgd": {"optimizer": "sgd"},
     "sgd, constant": {"optimizer": "sgd", "schedule": "constant"},
     "noise": {"corrupt": noise},
+    "augmented": {"augment": darkened},
     "dropout": {"make": model_with_dropout},
     "variational": {"make": variational, **SAMPLING},
     "variational, noise": {"make": variational, "corrupt": noise, **SAMPLING},
@@ -1109,6 +1158,7 @@ CHANGES = {
         {"make": variational, **SAMPLING}, {"make": variational, **SAMPLING, "loss": negative_elbo(4)},
         r"loss was negative_elbo\(1.0\), now it is negative_elbo\(4\)",
     ),
+    "augmentation": ({}, {"augment": darkened}, "augment was None, now it is darkened"),
     "noise": ({}, {"corrupt": noise}, "corrupt was None, now it is noise"),
     "strength of the noise": ({"corrupt": masking(0.1)}, {"corrupt": masking(0.2)}, r"\(0.1\), now it is masking"),
     "fewer images": ({}, {"of": lambda x: x[:19]}, r"\[20, 6\], now it is \[19, 6\]"),
@@ -1244,7 +1294,7 @@ def test_a_stream_of_known_length_is_known_again(tmp_path):
         run(of=lambda x: DataLoader(Stream(1 - x), batch_size=8))
 
 
-@pytest.mark.parametrize("role", ["loss", "output", "corrupt"])
+@pytest.mark.parametrize("role", ["loss", "output", "augment", "corrupt"])
 @pytest.mark.parametrize(
     "function", [lambda a, b: a, partial(sse_per_image), around(0.1), Weighted()],
     ids=["lambda", "partial", "takes a value from around it", "object"],

@@ -45,7 +45,7 @@ class Classifier(nn.Module):
         self.body = nn.Sequential(*(m for layer in layers[:-1] for m in (layer, activation_layer(activation))))
         self.head = layers[-1]
         if init == "he":
-            init_he_(layers)
+            init_he_(layers, activation=activation)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits `(n, n_classes)` of `(n, …)` images."""

@@ -13,13 +13,14 @@ from course_utils.checks import whole_number
 from course_utils.inference import encode_all
 from course_utils.layers import TiedLinear
 from course_utils.models.parts import (
+    Activation,
     Init,
     check_init,
     check_sizes,
     flatten_images,
     in_float32,
     init_he_,
-    with_relu_between,
+    with_activation_between,
 )
 
 
@@ -111,7 +112,7 @@ class LinearAutoencoder(DenseAutoencoder):
 class DeepAutoencoder(DenseAutoencoder):
     """A stack of dense layers down to the code and its mirror image up: 784-1000-500-250-30 and back.
 
-    Hidden units are ReLU; the code is linear (a ReLU code would lose half of its range).
+    The code is linear: a ReLU code would lose half of its range.
 
     Parameters
     ----------
@@ -121,6 +122,8 @@ class DeepAutoencoder(DenseAutoencoder):
         The decoder's weights are the encoder's, transposed (`TiedLinear`).
     mean
         The mean image of the training set, where the output starts.
+    activation
+        Of the hidden units: "relu", "gelu", "silu", "tanh" or "sigmoid".
     output
         "sigmoid", as pixels are in [0, 1]; "linear" for data that are not.
     init
@@ -128,13 +131,14 @@ class DeepAutoencoder(DenseAutoencoder):
 
     References
     ----------
-    Hinton & Salakhutdinov, Science 313:504 (2006), for the shape; He et al., ICCV 2015, for the start.
+    Hinton & Salakhutdinov, Science 313:504 (2006), for the shape; He et al., ICCV 2015, for the start;
+    Hendrycks & Gimpel, arXiv 1606.08415 (2016), for GELU and SiLU.
     """
 
     @in_float32()
     def __init__(
         self, sizes: Sequence[int], *, tied: bool = False, mean: Tensor | float = 0.5,
-        output: Literal["sigmoid", "linear"] = "sigmoid", init: Init = "he",
+        activation: Activation = "relu", output: Literal["sigmoid", "linear"] = "sigmoid", init: Init = "he",
     ) -> None:  # fmt: skip
         sizes = check_sizes(sizes)
         check_init(init)
@@ -144,10 +148,11 @@ class DeepAutoencoder(DenseAutoencoder):
         self.sizes, self.tied, self.output = sizes, tied, output
         down = [nn.Linear(n_in, n_out) for n_in, n_out in pairwise(sizes)]
         up = [TiedLinear(d) if tied else nn.Linear(d.out_features, d.in_features) for d in reversed(down)]
-        self.encoder = nn.Sequential(*with_relu_between(down))
-        self.decoder = nn.Sequential(*with_relu_between(up), *([nn.Sigmoid()] if output == "sigmoid" else []))
+        self.encoder = nn.Sequential(*with_activation_between(down, activation))
+        last = [nn.Sigmoid()] if output == "sigmoid" else []
+        self.decoder = nn.Sequential(*with_activation_between(up, activation), *last)
         if init == "he":
-            init_he_(down, up, mean=mean, sigmoid=output == "sigmoid")
+            init_he_(down, up, mean=mean, sigmoid=output == "sigmoid", activation=activation)
 
 
 class BinaryAutoencoder(DeepAutoencoder):
@@ -237,10 +242,10 @@ class VariationalAutoencoder(DenseAutoencoder):
         self.sizes = sizes
         down = [nn.Linear(n_in, n_out) for n_in, n_out in pairwise(sizes)]
         up = [nn.Linear(d.out_features, d.in_features) for d in reversed(down)]
-        self.body = nn.Sequential(*with_relu_between(down[:-1]), nn.ReLU())
+        self.body = nn.Sequential(*with_activation_between(down[:-1]), nn.ReLU())
         self.to_mean = down[-1]
         self.to_log_variance = nn.Linear(sizes[-2], sizes[-1])
-        self.decoder = nn.Sequential(*with_relu_between(up), nn.Sigmoid())
+        self.decoder = nn.Sequential(*with_activation_between(up), nn.Sigmoid())
         init_he_(down, up, mean=mean)
         # Variance 1 at first, whatever the image: the noise that the net starts with is the prior's.
         nn.init.zeros_(self.to_log_variance.weight)
@@ -313,8 +318,8 @@ class TextAutoencoder(DenseAutoencoder):
         frequencies = word_counts / word_counts.sum()
         down = [nn.Linear(n_in, n_out) for n_in, n_out in pairwise(sizes)]
         up = [nn.Linear(d.out_features, d.in_features) for d in reversed(down)]
-        self.encoder = nn.Sequential(*with_relu_between(down))
-        self.decoder = nn.Sequential(*with_relu_between(up), nn.LogSoftmax(dim=1))
+        self.encoder = nn.Sequential(*with_activation_between(down))
+        self.decoder = nn.Sequential(*with_activation_between(up), nn.LogSoftmax(dim=1))
         init_he_(down, up, mean=frequencies.clamp(min=1e-6).log(), sigmoid=False)
 
     def encode(self, x: Tensor) -> Tensor:

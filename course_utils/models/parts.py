@@ -11,7 +11,10 @@ from torch import Tensor, nn
 
 from course_utils.checks import whole_number
 
-Activation = Literal["relu", "sigmoid"]
+Activation = Literal["relu", "gelu", "silu", "tanh", "sigmoid"]
+ACTIVATIONS: dict[str, type[nn.Module]] = {
+    "relu": nn.ReLU, "gelu": nn.GELU, "silu": nn.SiLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid,
+}  # fmt: skip
 Init = Literal["he", "default"]
 
 
@@ -49,18 +52,19 @@ def flatten_images(x: Tensor, n_features: int, *, caller: str = "This model") ->
 
 def activation_layer(activation: Activation) -> nn.Module:
     """Return the module of that name; ValueError for another."""
-    if activation not in ("relu", "sigmoid"):
-        raise ValueError(f"activation is {activation!r}; it must be 'relu' or 'sigmoid'.")
-    return nn.ReLU() if activation == "relu" else nn.Sigmoid()
+    if activation not in ACTIVATIONS:
+        raise ValueError(f"activation is {activation!r}; it must be one of {', '.join(map(repr, ACTIVATIONS))}.")
+    return ACTIVATIONS[activation]()
 
 
-def with_relu_between(layers: Sequence[nn.Module]) -> list[nn.Module]:
-    """Return the layers with a ReLU after each but the last."""
-    return [module for layer in layers for module in (layer, nn.ReLU())][:-1]
+def with_activation_between(layers: Sequence[nn.Module], activation: Activation = "relu") -> list[nn.Module]:
+    """Return the layers with an activation after each but the last; ValueError for an unknown one."""
+    return [module for layer in layers for module in (layer, activation_layer(activation))][:-1]
 
 
 def init_he_(
-    down: Sequence[nn.Linear], up: Sequence[nn.Module] = (), *, mean: Tensor | float = 0.5, sigmoid: bool = True
+    down: Sequence[nn.Linear], up: Sequence[nn.Module] = (), *, mean: Tensor | float = 0.5, sigmoid: bool = True,
+    activation: Activation = "relu",
 ) -> None:  # fmt: skip
     """Set starting values in place: He weights, biases 0, a small output layer whose bias is the mean image.
 
@@ -79,15 +83,18 @@ def init_he_(
         The mean image `(n_features,)` or one number, where the output starts.
     sigmoid
         A sigmoid follows the last layer.
+    activation
+        Of the hidden units. GELU and SiLU are nearly ReLU for large signals, and are given its weights.
 
     References
     ----------
     He et al., Delving deep into rectifiers, ICCV 2015.
     """
+    nonlinearity: Literal["relu", "tanh", "sigmoid"] = activation if activation in ("tanh", "sigmoid") else "relu"
     for layer in (*down, *up):
         nn.init.zeros_(layer.get_parameter("bias"))
         if isinstance(layer, nn.Linear):
-            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            nn.init.kaiming_normal_(layer.weight, nonlinearity=nonlinearity)
     if not up:
         return
     output = up[-1]
