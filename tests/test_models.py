@@ -120,7 +120,7 @@ def test_a_batch_without_images_has_no_codes(make):
         (lambda: Classifier((24,)), r"sizes must name .*, not \(24,\)"),
         (lambda: Classifier((24, 0, 5)), r"\(24, 0, 5\)"),
         (lambda: Classifier((24, 6, 5), init="zero"), "'zero'"),
-        (lambda: Classifier((24, 6, 5), activation="elu"), "activation is 'elu'; it must be one of 'relu', 'gelu', 'silu'"),
+        (lambda: Classifier((24, 6, 5), activation="elu"), "'elu'; it must be one of 'relu', 'gelu', 'silu'"),
         (lambda: DeepAutoencoder((24, 11, 5), activation="elu"), "activation is 'elu'"),
         (lambda: activation_layer("linear"), "activation is 'linear'"),
     ],
