@@ -24,6 +24,7 @@ from course_utils.checks import whole_number
 from course_utils.corruption import Corruption
 from course_utils.history import History
 from course_utils.metrics import sse_per_image
+from course_utils.processes import join
 from course_utils.settings import random_states, seeded, set_random_states, settings
 
 __all__ = ["Data", "History", "Loss", "Trainer", "TrainingError"]
@@ -110,6 +111,7 @@ class Trainer:
         self.batch_size = whole_number("batch_size", batch_size, error=TrainingError)
         self.seed = whole_number("seed", seed, at_least=0, error=TrainingError)
         self.device = torch.device(device) if device is not None else settings().device
+        self.processes = join(self.device)
         self.model, self.loss, self.output = model.to(self.device), loss, output
         self.augment, self.corrupt = augment, corrupt
         self.lr, self.schedule, self.optimizer_name = float(lr), schedule, optimizer
@@ -168,7 +170,8 @@ class Trainer:
         self._check_model(batches)
         call, self.stop = self._begin_call(n_epochs, batches, others), False
         done = min(len(self.history), call["end"])
-        with tqdm(total=call["end"], initial=done, desc="epochs", leave=False, disable=settings().quiet) as bar:
+        hidden = settings().quiet or not self.processes.is_first
+        with tqdm(total=call["end"], initial=done, desc="epochs", leave=False, disable=hidden) as bar:
             try:
                 while len(self.history) < call["end"] and not self.stop:
                     self.history.rows.append(self._epoch(batches, others))
@@ -213,9 +216,10 @@ class Trainer:
                     x = self.augment(x.clone(), generator)
                     target = target if self.reader.supervised else x
                 x_in = x if self.corrupt is None else self.corrupt(x.clone(), generator)  # the target stays clean
+                x_in, target = self.processes.part(x_in), self.processes.part(target)
                 output = self.model(x_in) if self.output is None else self.output(self.model, x_in)
-                loss = self._loss(output, target, place)
-                value = loss.item()
+                loss = self._loss(output, target, place) * self.processes.weight(len(x))
+                value = self.processes.total(loss.item(), self.device)
                 if not math.isfinite(value):
                     raise TrainingError(self._diverged(f"The loss became {value}", place))
                 if training:
@@ -226,7 +230,7 @@ class Trainer:
 
     def _random_numbers(self, training: bool) -> AbstractContextManager[None]:
         """Those that the model itself draws: in training on and on; at every evaluation the same, and none used up."""
-        return nullcontext() if training else seeded(self.seed, self.device)
+        return nullcontext() if training else seeded(self.seed + self.processes.number, self.device)
 
     def _loss(self, output: Any, target: Tensor, place: str) -> Tensor:
         """The loss. Some, as binary cross-entropy, do not accept what a diverged net gives, instead of being NaN."""
@@ -241,6 +245,7 @@ class Trainer:
     def _step(self, loss: Tensor) -> None:
         self.optimizer.zero_grad()
         loss.backward()
+        self.processes.add_gradients(self.model.parameters())
         self.optimizer.step()
         self._last_lr = self.optimizer.param_groups[0]["lr"]
         if self.scheduler is not None:
@@ -272,8 +277,10 @@ class Trainer:
         if any(p.dtype == torch.float16 for p in trained):
             raise TrainingError("The model computes in torch.float16, whose digits are too few to train with: small "
                                 "gradients become 0. Use torch.float32 or torch.bfloat16.")  # fmt: skip
-        if last_batch_size(train) == 1 and any(isinstance(module, _BatchNorm) for module in self.model.modules()):
-            self._try_one_sample(train)
+        if any(isinstance(module, _BatchNorm) for module in self.model.modules()):
+            self.processes.refuse_batch_norm()
+            if last_batch_size(train) == 1:
+                self._try_one_sample(train)
 
     def _try_one_sample(self, train: Batches) -> None:
         """BatchNorm takes mean and variance over the batch: of vectors, a batch of one has none."""
@@ -294,10 +301,16 @@ class Trainer:
 
     def _begin_call(self, n_epochs: int, train: Batches, others: Mapping[str, Batches]) -> dict[str, Any]:
         """What is recorded of this call of `fit`: what the checkpoint holds of it, or a new record."""
-        data = self._identity_of_data(train, others) if self.checkpoint is not None else {}
+        is_compared = self.checkpoint is not None or self.processes.n > 1
+        data = self._identity_of_data(train, others) if is_compared else {}
+        if not self._fit_calls:
+            self.processes.seed_apart()
         if not self._fit_calls and self.checkpoint is not None:
             self._setup = self._identity_of_setup()
             self._load_checkpoint(data, train)
+        if self.processes.n > 1:  # each has read the data, built the model, and looked for the checkpoint
+            mine = self._identity_of_options() | checkpoints.identity_of_model(self.model) | data
+            self.processes.require_same(mine | {"the epochs done": len(self.history)})
         begin = self._fit_calls[-1]["end"] if self._fit_calls else 0
         new = {"n_epochs": n_epochs, "end": begin + n_epochs, "data": data}
         call: dict[str, Any] = self._fit_calls_on_disk[0] if self._fit_calls_on_disk else new
@@ -326,10 +339,15 @@ class Trainer:
     def _identity_of_setup(self) -> Identity:
         """What a checkpoint must agree in to be continued, beside the data."""
         return {
-            "optimizer": self.optimizer_name, "lr": self.lr, "schedule": self.schedule,
-            "batch_size": self.batch_size, "seed": self.seed, "supervised": self.reader.supervised,
-            **self._identity_of_functions(), **checkpoints.identity_of_model(self.model),
+            **self._identity_of_options(), **self._identity_of_functions(),
+            **checkpoints.identity_of_model(self.model),
             "device": self.device.type, "threads": torch.get_num_threads(), "torch": str(torch.__version__),
+        }  # fmt: skip
+
+    def _identity_of_options(self) -> Identity:
+        return {
+            "optimizer": self.optimizer_name, "lr": self.lr, "schedule": self.schedule, "processes": self.processes.n,
+            "batch_size": self.batch_size, "seed": self.seed, "supervised": self.reader.supervised,
         }  # fmt: skip
 
     def _identity_of_functions(self) -> Identity:
@@ -348,12 +366,14 @@ class Trainer:
     def _save_checkpoint(self, train: Batches) -> None:
         if self.checkpoint is None:
             return
-        checkpoints.write(self.checkpoint, {
-            "setup": self._setup, "fit_calls": self._fit_calls, "rows": self.history.rows,
-            "model": self.model.state_dict(), "optimizer": self.optimizer.state_dict(),
-            "generators": [generator.get_state() for generator in self._generators(train)],
-            "random states": random_states(self.device),
-        })  # fmt: skip
+        states = self.processes.gathered(random_states(self.device))
+        if self.processes.is_first:
+            checkpoints.write(self.checkpoint, {
+                "setup": self._setup, "fit_calls": self._fit_calls, "rows": self.history.rows,
+                "model": self.model.state_dict(), "optimizer": self.optimizer.state_dict(),
+                "generators": [generator.get_state() for generator in self._generators(train)],
+                "random states": states,
+            })  # fmt: skip
 
     def _load_checkpoint(self, data: Identity, train: Batches) -> None:
         """Go on from the file, if there is one that belongs to this run; otherwise nothing is changed."""
@@ -365,7 +385,7 @@ class Trainer:
         self.optimizer.load_state_dict(state["optimizer"])
         for generator, saved in zip(self._generators(train), state["generators"], strict=True):
             generator.set_state(saved.cpu())
-        set_random_states(state["random states"], self.device)
+        set_random_states(state["random states"][self.processes.number], self.device)
         self.history.rows[:], self._fit_calls_on_disk = state["rows"], state["fit_calls"]
 
     def _generators(self, train: Batches) -> list[torch.Generator]:

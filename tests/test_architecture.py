@@ -25,6 +25,7 @@ ORDER = [
     "batches",
     "checkpoint",
     "history",
+    "processes",
     "training",
     "pretraining",
     "retrieval",

@@ -398,8 +398,8 @@ def test_sizes_that_are_no_stack_are_refused(sizes):
 
 
 def test_an_unknown_activation_is_refused_at_once():
-    with pytest.raises(ValueError, match="activation is 'tanh'"):
-        GreedyPretrainer(SIZES, activation="tanh")
+    with pytest.raises(ValueError, match="activation is 'elu'"):
+        GreedyPretrainer(SIZES, activation="elu")
 
 
 def test_an_option_that_no_trainer_has_is_refused_by_name():

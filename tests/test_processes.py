@@ -1,0 +1,98 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from shared_training import all_ways
+
+from course_utils.processes import Processes
+
+SCRIPT = Path(__file__).with_name("shared_training.py")
+NOISELESS = ["tensors", "a dataset", "a last batch of one", "interrupted"]  # the model itself draws nothing
+
+
+def torchrun(folder: Path, *arguments: str, n: int = 2) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(n)]
+    root = Path(__file__).parents[1]
+    return subprocess.run(
+        [*command, str(SCRIPT), str(folder), *arguments], capture_output=True, text=True, timeout=120,
+        env=os.environ | {"PYTHONPATH": str(root), "COURSE_QUIET": "1", "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+
+
+def results(folder: Path) -> list[dict]:
+    return [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("[0-9].json"))]
+
+
+@pytest.fixture(scope="module")
+def of_two(tmp_path_factory) -> list[dict]:
+    folder = tmp_path_factory.mktemp("two")
+    run = torchrun(folder)
+    assert run.returncode == 0, run.stderr
+    return results(folder)
+
+
+@pytest.fixture(scope="module")
+def of_one(tmp_path_factory) -> dict:
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield all_ways(tmp_path_factory.mktemp("one"))
+    torch.set_num_threads(n_threads)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("way", NOISELESS)
+def test_two_processes_train_as_one_does(of_one, of_two, way):
+    for numbers in ("train", "test", "weights", "evaluated"):
+        assert of_two[0][way][numbers] == pytest.approx(of_one[way][numbers], rel=1e-3, abs=1e-5), numbers
+        assert of_two[1][way][numbers] == of_two[0][way][numbers], numbers
+    assert of_one[way]["train"][-1] < of_one[way]["train"][0]  # it learns
+
+
+@pytest.mark.long
+def test_two_processes_go_on_from_a_checkpoint_bit_for_bit(of_two):
+    assert of_two[0]["interrupted"] == of_two[0]["tensors"]
+
+
+@pytest.mark.long
+def test_what_a_model_draws_itself_differs_in_each_process_and_the_weights_do_not(of_one, of_two):
+    first, second = (found["sampled"] for found in of_two)
+    assert first["weights"] == second["weights"]
+    assert first["train"] != of_one["sampled"]["train"]
+    assert first["train"] == pytest.approx(of_one["sampled"]["train"], rel=0.02)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("way", "complaint"),
+    [
+        ("diverged", "became nan in epoch 1, batch 2"),
+        ("other data", "Process 1 differs from process 0 in the training data."),
+        ("another seed", "Process 1 differs from process 0 in seed."),
+        ("batch norm", "2 processes share it"),
+    ],
+)
+def test_what_cannot_be_shared_is_refused_in_every_process(of_two, way, complaint):
+    assert [complaint in found[way] for found in of_two] == [True, True], of_two[0][way]
+
+
+@pytest.mark.long
+def test_one_of_two_processes_that_is_killed_ends_both_and_they_go_on_together(tmp_path, of_two):
+    assert torchrun(tmp_path, "killed").returncode != 0
+    assert [path.name for path in sorted(tmp_path.iterdir())] == ["killed", "killed.pt"]
+    assert torchrun(tmp_path, "killed").returncode == 0
+    assert results(tmp_path)[0]["tensors"] == of_two[0]["tensors"]
+
+
+@pytest.mark.parametrize(("n_rows", "n"), [(7, 1), (8, 2), (7, 2), (2, 3), (1, 4)])
+def test_the_parts_of_a_batch_are_all_of_it_and_their_weights_make_one(n_rows, n):
+    x = torch.arange(n_rows)[:, None]
+    processes = [Processes(number, n) for number in range(n)]
+    weighed = [one.part(x) for one in processes if one.weight(n_rows)]
+    assert torch.equal(torch.cat(weighed), x)
+    assert sum(one.weight(n_rows) for one in processes) == pytest.approx(1)
+    assert all(one.weight(n_rows) == pytest.approx(len(one.part(x)) / n_rows) or not one.weight(n_rows)
+               for one in processes)  # fmt: skip
