@@ -3,5 +3,5 @@
 Data flows one way, and a module imports only from modules before it:
 checks → environment → settings → provenance → data → text → metrics → layers → inference → models → corruption →
 filters → batches → checkpoint → history → processes → training → pretraining → retrieval → text_search → generation →
-critic → plotting → widgets → claims.
+critic → plotting → widgets → claims → experiment.
 """

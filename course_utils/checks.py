@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import numbers
 
 
@@ -29,3 +30,10 @@ def whole_number(name: str, value: object, *, at_least: int = 1, error: type[Exc
     if value < at_least:
         raise error(f"{name} is {value}; it must be at least {at_least}.")
     return int(value)
+
+
+def positive(text: str) -> int:
+    """Read a whole number of at least 1 from a command line: a `type` for argparse, which shows the message."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    return int(text)

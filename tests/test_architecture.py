@@ -35,6 +35,7 @@ ORDER = [
     "plotting",
     "widgets",
     "claims",
+    "experiment",
 ]
 # What takes longer to import than all of this package, and who may do so at once: the others import it where they need
 # it, so that a learner, a kernel or a test does not wait for what it does not use.

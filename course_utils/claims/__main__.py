@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from course_utils.checks import positive
 from course_utils.claims.audit import audit, contradictions, totals
 from course_utils.claims.freshness import confirm, stale
 from course_utils.claims.measuring import RESULTS_FILE, Result, load_results, save_results
@@ -178,19 +179,13 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--profile", choices=("quick", "full"), help="default: COURSE_PROFILE, or quick")
     again.add_argument("--json", type=Path, metavar="FILE", default=RESULTS_FILE, help="the stored results")
     for command in (one, everything):
-        command.add_argument("--seeds", type=_positive, metavar="N", help="to try something: instead of each row's own")
+        command.add_argument("--seeds", type=positive, metavar="N", help="to try something: instead of each row's own")
         command.add_argument("--json", type=Path, metavar="FILE", help="write the results there, and a table beside it")
         command.add_argument("--again", action="store_true", help="measure again what is stored already")
-        command.add_argument("--workers", type=_positive, default=os.cpu_count() or 1, metavar="N",
+        command.add_argument("--workers", type=positive, default=os.cpu_count() or 1, metavar="N",
                              help="processes on this machine; default: one a core")  # fmt: skip
         command.add_argument("--executor", metavar="dask://HOST:PORT", help="the workers of a Dask cluster instead")
     return parser
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
-    return int(text)
 
 
 def _line(result: Result) -> str:
