@@ -79,7 +79,7 @@ def test_what_cannot_be_shared_is_refused_in_every_process(of_two, way, complain
     assert [complaint in found[way] for found in of_two] == [True, True], of_two[0][way]
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_one_of_two_processes_that_is_killed_ends_both_and_they_go_on_together(tmp_path, of_two):
     assert torchrun(tmp_path, "killed").returncode != 0
     assert [path.name for path in sorted(tmp_path.iterdir())] == ["killed", "killed.pt"]
