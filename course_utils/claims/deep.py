@@ -28,7 +28,8 @@ from course_utils.models import Activation, DeepAutoencoder
 SIZES = (784, 1000, 500, 250, 30)
 CODE_SIZES = (2, 4, 8, 16, 32, 64)
 EQUAL = 1.0
-LR_MODERN = 1e-3
+# Of 0.0005 to 0.004 the best on the validation split of the quick profile, with shifts and without.
+LR_OF: dict[Activation, float] = {"relu": 1e-3, "silu": 2e-3}
 LR_LOGISTIC = 2e-2  # of 0.003, 0.01 and 0.02 the best on the validation split
 
 
@@ -72,7 +73,7 @@ def modern_net(data: ImageData, seed: int, *, activation: Activation = "silu", s
     model = trained(
         lambda: deep_autoencoder(data, SIZES, activation=activation), data.train_images,
         seed=seed, n_epochs=by_size(data, small=15, large=30), batch_size=by_size(data, small=100, large=250),
-        lr=LR_MODERN, augment=shifting(1) if shifts else None,
+        lr=LR_OF[activation], augment=shifting(1) if shifts else None,
     )  # fmt: skip
     return test_sse_of_each(data, model)
 
