@@ -128,9 +128,10 @@ claims: $(INSTALLED_DEV) ## measure every claim of the chapter: figures/claims.j
 confirm: $(INSTALLED_DEV) ## after a change of form alone: one seed of each stale row of the ledger must give its stored value
 	$(EMPTY_CACHE) $(PY) -m course_utils.claims confirm --profile $(PROFILE)
 
-bench: $(INSTALLED_DEV) ## the training loop, the search and grading beside their peers
+bench: $(INSTALLED_DEV) ## the training loop, the search and grading beside their peers; each notebook's time and memory
 	$(PY) -m pip install -q -c constraints.txt -e '.[bench]'
 	COURSE_QUIET=1 $(PY) benchmarks/training_loop.py
+	$(STEADY) $(EMPTY_CACHE) $(PY) benchmarks/course.py
 	COURSE_QUIET=1 $(PY) benchmarks/search.py
 	COURSE_QUIET=1 $(PY) benchmarks/grading.py
 
