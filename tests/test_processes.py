@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch.distributed as dist
 from shared_training import all_ways
 
-from course_utils.processes import Processes
+from course_utils.checkpoint import TrainingError
+from course_utils.processes import Processes, join
 
 SCRIPT = Path(__file__).with_name("shared_training.py")
 NOISELESS = ["tensors", "a dataset", "a last batch of one", "interrupted"]  # the model itself draws nothing
@@ -85,6 +87,24 @@ def test_one_of_two_processes_that_is_killed_ends_both_and_they_go_on_together(t
     assert [path.name for path in sorted(tmp_path.iterdir())] == ["killed", "killed.pt"]
     assert torchrun(tmp_path, "killed").returncode == 0
     assert results(tmp_path)[0]["tensors"] == of_two[0]["tensors"]
+
+
+def test_processes_that_do_not_find_each_other_are_told_how_to_start(monkeypatch):
+    def fails(backend: str, **options: object) -> None:
+        raise RuntimeError(f"{backend}: address already in use\nand more")
+
+    monkeypatch.setattr(dist, "is_torchelastic_launched", lambda: True)
+    monkeypatch.setattr(dist, "init_process_group", fails)
+    with pytest.raises(
+        TrainingError, match=r"\(gloo: address already in use\). Start them together, as in `torchrun --sta"
+    ):
+        join(torch.device("cpu"))
+
+
+def test_without_torchrun_there_is_one_process_with_all_of_the_work():
+    one = join(torch.device("cpu"))
+    assert (one.number, one.n, one.is_first, one.weight(7)) == (0, 1, True, 1.0)
+    assert (one.total(2.5, torch.device("cpu")), one.gathered("a")) == (2.5, ["a"])
 
 
 @pytest.mark.parametrize(("n_rows", "n"), [(7, 1), (8, 2), (7, 2), (2, 3), (1, 4)])
