@@ -37,7 +37,7 @@ from course_utils.data import TextData, load_corpus, load_images
 from course_utils.metrics import nats_per_word, sse_per_image
 from course_utils.models import ConvAutoencoder, DeepAutoencoder, TextAutoencoder
 from course_utils.text_search import Documents
-from course_utils.training import Trainer
+from course_utils.training import Data, Trainer
 
 N_DIGITS, PEAK_SIZE = 4_000, 1024
 Epoch = Callable[[], object]
@@ -95,9 +95,19 @@ TASKS: dict[str, Callable[[], Task]] = {
 }
 
 
-def ours(task: Task, model: nn.Module) -> Epoch:
+def ours(task: Task, model: nn.Module, data: Data | None = None) -> Epoch:
     trainer = Trainer(model, loss=task.loss, batch_size=task.batch_size, schedule="constant", value_range=None)
-    return lambda: trainer.fit(task.x, n_epochs=1)
+    return lambda: trainer.fit(task.x if data is None else data, n_epochs=1)
+
+
+def ours_from_a_dataset(task: Task, model: nn.Module) -> Epoch:
+    """As data come that do not fit the memory: sample by sample."""
+    return ours(task, model, TensorDataset(task.x))
+
+
+def ours_with_workers(task: Task, model: nn.Module) -> Epoch:
+    loader = DataLoader(TensorDataset(task.x), task.batch_size, shuffle=True, num_workers=2, persistent_workers=True)
+    return ours(task, model, loader)
 
 
 def bare_loop(task: Task, model: nn.Module) -> Epoch:
@@ -201,6 +211,8 @@ def keras(task: Task, model: nn.Module) -> Epoch:
 
 CONTESTANTS: dict[str, Callable[[Task, nn.Module], Epoch]] = {
     "course_utils.Trainer": ours,
+    "the same, from a Dataset": ours_from_a_dataset,
+    "the same, with two workers": ours_with_workers,
     "bare loop over tensors": bare_loop,
     "skorch": skorch,
     "Lightning": lightning,
