@@ -81,7 +81,8 @@ def modern_net(data: ImageData, seed: int, *, activation: Activation = "silu", s
 @row("deep30-beats-2006", "S3",
      "From a random start, with SiLU and digits moved by a pixel, the same net is below the error of 2006.",
      quantity="test error after 30 epochs of Adam",
-     unit=SSE, relation="<", reference=3.0, source=HS06, only_on="full", seeds=(5, 3))  # fmt: skip
+     unit=SSE, relation="<", reference=3.0, source=HS06, only_on="full", seeds=(5, 3),
+     reproduced=("full",))  # fmt: skip
 def modern_against_published(digits: ImageData, seed: int) -> Measurement:
     """Measure the test SSE of the deep net with a smooth activation and shifted digits."""
     return against_number(modern_net(digits, seed), 3.0)
@@ -90,7 +91,7 @@ def modern_against_published(digits: ImageData, seed: int) -> Measurement:
 @row("smooth-activation-helps", "S3",
      "A smooth activation restores digits better than ReLU does.",
      quantity="test error with SiLU, against ReLU; both on digits moved by a pixel", unit=SSE, relation="<",
-     seeds=(5, 3))  # fmt: skip
+     seeds=(5, 3), reproduced=("quick",))  # fmt: skip
 def smooth_against_relu(digits: ImageData, seed: int) -> Measurement:
     """Compare SiLU with ReLU."""
     return compared_by_item([modern_net(digits, seed), modern_net(digits, seed, activation="relu")])
@@ -99,7 +100,7 @@ def smooth_against_relu(digits: ImageData, seed: int) -> Measurement:
 @row("shifts-help", "S3",
      "To move the training digits by a pixel lowers the error on digits that are not moved.",
      quantity="test error, trained on moved digits, against unmoved ones; both with SiLU", unit=SSE, relation="<",
-     seeds=(5, 3))  # fmt: skip
+     seeds=(5, 3), reproduced=("quick",))  # fmt: skip
 def shifts_against_none(digits: ImageData, seed: int) -> Measurement:
     """Compare training on shifted digits with training on digits as they are."""
     return compared_by_item([modern_net(digits, seed), modern_net(digits, seed, shifts=False)])
