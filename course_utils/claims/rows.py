@@ -31,7 +31,7 @@ DIFFERENCE_THAT_MATTERS = {P10: 0.01, P100: 0.01, "dB": 0.2, "% right": 1.0, "% 
                            "% accepted": 2.0, "area under the ROC curve": 0.02}  # fmt: skip
 
 # How many seeds the full profile has, in chapters where five of them take too long as yet; elsewhere five.
-SEEDS_IN_FULL = dict.fromkeys(("pca", "deep", "images", "pretraining", "convolution", "denoising", "generation"), 3)
+SEEDS_IN_FULL = dict.fromkeys(("deep", "images", "pretraining", "convolution", "generation"), 3)
 
 
 @dataclass(frozen=True)
