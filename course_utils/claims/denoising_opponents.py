@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from course_utils.claims.denoising import KINDS, NOISE, PSNR, denoiser, noisy_and_clean, psnr_of
-from course_utils.claims.rows import Measurement, row
+from course_utils.claims.rows import BOTH, Measurement, row
 from course_utils.claims.shared import by_size, mean_of, trained
 from course_utils.claims.verdicts import compared_by_item
 from course_utils.corruption import corrupted
@@ -53,7 +53,7 @@ def convolutional_denoiser(data: ImageData, seed: int, kind: str) -> nn.Module:
 @row("convolutions-denoise-better", "S18",
      "A net of convolutions with a hundredth of the weights removes more noise.",
      quantity="PSNR of four 3×3 convolutions of 24 channels, against 784-1000-784, mean of three kinds of noise",
-     unit=PSNR, relation=">", seeds=(5, 3))  # fmt: skip
+     unit=PSNR, relation=">", seeds=(5, 3), reproduced=BOTH)  # fmt: skip
 def convolutions_against_dense(digits: ImageData, seed: int) -> Measurement:
     """Compare the two de-noisers, each trained on the kind of noise that it is tried on."""
     return compared_by_item(
@@ -65,7 +65,7 @@ def convolutions_against_dense(digits: ImageData, seed: int) -> Measurement:
 @row("denoiser-beats-bm3d", "S18",
      "A de-noising auto-encoder removes more noise than BM3D, the strongest of the classical filters.",
      quantity="Gaussian noise of 0.5, clipped: PSNR of 784-1000-784, against BM3D, tuned on 100 digits",
-     unit=PSNR, relation=">", only_on="full", seeds=(10, 3))  # fmt: skip
+     unit=PSNR, relation=">", only_on="full", seeds=(10, 3), reproduced=("full",))  # fmt: skip
 def dense_against_bm3d(digits: ImageData, seed: int) -> Measurement:
     """Compare the de-noiser with BM3D, whose strength and grey values are fitted to training images."""
     x_train = digits.train_images[:N_BM3D]
