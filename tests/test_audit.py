@@ -68,12 +68,12 @@ def test_where_no_chance_was_seen_there_is_no_p():
 @pytest.mark.parametrize("share", [0.1, 1, 10])
 def test_an_interval_over_seeds_and_queries_covers_the_truth_as_often_as_it_says(n_seeds, share):
     """Share: the variance over the queries, of that of the mean over the seeds."""
-    rng, half, n = np.random.default_rng(0), 1.96 * share**0.5, 2_000
+    rng, half, n = np.random.default_rng(0), 1.96 * share**0.5, 500
     of_queries = rng.normal(scale=share**0.5, size=n)  # the queries are the same for all seeds
     differences = of_queries[:, None] + rng.normal(scale=n_seeds**0.5, size=(n, n_seeds))
     found = [Difference.of(row.tolist(), [[d - half, d + half] for d in row]) for row in differences]
     covered = sum(low <= 0 <= high for low, high in (one.interval(0.95) for one in found)) / n
-    assert 0.93 <= covered <= 0.97  # Student's with n - 1 degrees of freedom: up to 0.999 with three seeds
+    assert 0.925 <= covered <= 0.975  # Student's with n - 1 degrees of freedom: up to 0.999 with three seeds
     false = sum(one.p(row("<")) < 0.05 for one in found) / n
     assert false == pytest.approx(1 - covered)
     if share == 1:
