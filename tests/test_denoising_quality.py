@@ -1,13 +1,16 @@
 """What a de-noising and a variational auto-encoder must be good for, by bounds that broken ones miss."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor
 
+from course_utils.claims.denoising_opponents import convolutional_denoiser, fully_convolutional
 from course_utils.corruption import corrupted, gaussian
 from course_utils.filters import best_filter
 from course_utils.inference import reconstruct
-from course_utils.metrics import kl_nats_per_image, negative_elbo, psnr_db
+from course_utils.metrics import count_parameters, kl_nats_per_image, negative_elbo, psnr_db
 from course_utils.models import DeepAutoencoder, VariationalAutoencoder
 from course_utils.training import Trainer
 
@@ -83,3 +86,16 @@ def test_a_variational_model_whose_code_says_nothing_misses_the_bound(digits, kl
     model = trained(digits, kl_weight, n_epochs=n_epochs)
     assert nats_of_test_digits(digits, model) > ELBO_BOUND + 20
     assert divergence(digits, model) < 1
+
+
+def test_the_net_of_convolutions_starts_at_the_mean_grey_and_has_the_weights_that_it_is_said_to_have(digits):
+    torch.manual_seed(0)
+    net = fully_convolutional(digits)
+    assert count_parameters(net) == 10_873
+    x = digits.train_images[:200]
+    assert net(x).shape == x.shape
+    assert net(x).mean().item() == pytest.approx(digits.train_images.mean().item(), rel=0.2)
+    small = replace(digits, train_images=digits.train_images[:400], train_labels=digits.train_labels[:400])
+    x_noisy = corrupted(digits.test_images[:100], NOISE, seed=1)
+    restored = reconstruct(convolutional_denoiser(small, 0, "Gaussian 0.5"), x_noisy)
+    assert psnr_db(restored, digits.test_images[:100]) > psnr_db(x_noisy, digits.test_images[:100]) + 3

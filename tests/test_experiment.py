@@ -1,6 +1,7 @@
 import json
 import re
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -41,6 +42,18 @@ def test_an_experiment_goes_on_from_its_checkpoint(tmp_path):
         assert main(["vae", "--epochs", "1", "--checkpoint", str(checkpoint), "--json", str(file)]) == 0
         histories.append(json.loads(file.read_text(encoding="utf-8"))["history"])
     assert histories[0] == histories[1]  # the second run trained nothing: even the seconds are those of the first
+
+
+def test_several_processes_are_started_by_torchrun_with_the_same_options(monkeypatch):
+    commands = []
+    monkeypatch.setattr(
+        experiment.subprocess, "run", lambda command, **_: commands.append(command) or SimpleNamespace(returncode=7)
+    )
+    assert main(["vae", "--processes", "2", "--epochs", "3", "--checkpoint", "run.pt"]) == 7
+    (command,) = commands
+    assert command[1:4] == ["-m", "torch.distributed.run", "--standalone"]
+    expected = ["2", "-m", "course_utils.experiment", "vae", "--epochs", "3", "--checkpoint", "run.pt"]
+    assert command[-len(expected) :] == expected
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -105,6 +106,50 @@ def test_without_torchrun_there_is_one_process_with_all_of_the_work():
     one = join(torch.device("cpu"))
     assert (one.number, one.n, one.is_first, one.weight(7)) == (0, 1, True, 1.0)
     assert (one.total(2.5, torch.device("cpu")), one.gathered("a")) == (2.5, ["a"])
+
+
+@pytest.fixture
+def second_of_two(monkeypatch) -> Processes:
+    """A process whose partner has computed the same as it has, and read other data."""
+
+    def all_reduce(tensor: torch.Tensor, async_op: bool = False) -> SimpleNamespace:
+        tensor.mul_(2)
+        return SimpleNamespace(wait=lambda: None)
+
+    def all_gather_object(values: list, value: object) -> None:
+        values[:] = [value | {"the training data": "others"}, value]
+
+    monkeypatch.setattr(dist, "all_reduce", all_reduce)
+    monkeypatch.setattr(dist, "all_gather_object", all_gather_object)
+    return Processes(1, 2)
+
+
+def test_numbers_and_gradients_are_added_up(second_of_two):
+    weight = torch.nn.Parameter(torch.ones(3))
+    weight.grad = torch.tensor([1.0, 2.0, 3.0])
+    second_of_two.add_gradients([weight, torch.nn.Parameter(torch.ones(2))])  # the other has no gradient
+    assert weight.grad.tolist() == [2, 4, 6]
+    assert second_of_two.total(1.5, torch.device("cpu")) == 3
+    assert not second_of_two.is_first
+
+
+def test_what_differs_between_processes_is_named(second_of_two):
+    with pytest.raises(TrainingError, match=r"Process 1 differs from process 0 in the training data\. All"):
+        second_of_two.require_same({"the training data": "mine", "seed": 0})
+    with pytest.raises(TrainingError, match="2 processes share it"):
+        second_of_two.refuse_batch_norm()
+    Processes().refuse_batch_norm()
+
+
+def test_processes_draw_apart_but_for_the_first():
+    drawn = []
+    for number in (0, 1, 2):
+        torch.manual_seed(5)
+        Processes(number, 3).seed_apart()
+        drawn.append(torch.rand(1).item())
+    torch.manual_seed(5)
+    assert drawn[0] == torch.rand(1).item()
+    assert len(set(drawn)) == 3
 
 
 @pytest.mark.parametrize(("n_rows", "n"), [(7, 1), (8, 2), (7, 2), (2, 3), (1, 4)])
