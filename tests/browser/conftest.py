@@ -337,6 +337,17 @@ class WidgetView:
         for _ in range(2):  # while one message is answered, the next is kept back in the browser
             self._notebook.execute("pass")
         self.page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        self._wait_for_the_picture()
+
+    def _wait_for_the_picture(self, quiet_ms: int = 80) -> None:
+        """Wait until the picture stays as it is: on a busy machine it follows the kernel's answer by some frames."""
+        before = ""
+        for _ in range(50):
+            now = self.box.evaluate("box => [...box.querySelectorAll('img')].map(image => image.src).join(' ')")
+            if now == before:
+                return
+            before = now
+            self.page.wait_for_timeout(quiet_ms)
 
     def columns(self) -> dict[str, Column]:
         """What stands in the table below the picture, a column a method."""
