@@ -38,7 +38,7 @@ from course_utils.models import Activation, DeepAutoencoder
 from course_utils.training import Trainer
 
 SIZES = (784, 1000, 500, 250, 30)
-# Test error of … at 30 numbers; all but the third from the same paper or its arithmetic. The last: a public repetition.
+# Test errors at 30 numbers: the first three from that paper, the last stated by a public repetition.
 MARKS = {"PCA": 13.87, "logistic PCA": 8.01, "2006": 3.00, "a repetition": 2.65}
 LENGTHS = (6, 20, 100)  # epochs; each is a run of its own, as the learning rate falls towards its end
 SEEDS = (0, 1, 2)
