@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import time
+from types import SimpleNamespace
 
 import nbformat
 import pytest
 from grading_course import CHAPTER, HAS_SANDBOX, ROOT, make_course, needs_sandbox
 
+from course_grading import cell_run
 from course_grading.__main__ import make_parser
 from course_grading.batch import changes
 from course_grading.cell_run import run_cell
@@ -142,7 +145,7 @@ def test_what_markdown_is_for_is_shown():
 
 @pytest.fixture(scope="module")
 def kernel():
-    limits = Limits(output=200_000, kept_output=1_000, last_output_seconds=1)
+    limits = Limits(output=200_000, kept_output=1_000, last_output_seconds=2)
     with Kernel(limits, unsafe=not HAS_SANDBOX) as kernel:
         yield kernel
 
@@ -181,6 +184,23 @@ def test_one_message_that_is_too_large_costs_its_cell_alone(kernel):
     assert (reply["status"], ending) == ("ok", FLOOD)
     _, outputs, ending = run_cell(kernel, "print('still here')", seconds=10)
     assert (outputs[0].text, ending) == ("still here\n", RAN)
+
+
+@pytest.mark.parametrize("pause", [30.0, 3.0])
+def test_a_machine_that_stands_still_for_a_while_costs_no_output(kernel, monkeypatch, pause):
+    """A paused virtual machine, or one so busy that the grader does not get its turn: outputs lie there, unread."""
+    stood_still = 0.0
+    receive = cell_run.receive
+
+    def pausing(source, *, timeout):
+        nonlocal stood_still
+        stood_still += pause
+        return receive(source, timeout=timeout)
+
+    monkeypatch.setattr(cell_run, "receive", pausing)
+    monkeypatch.setattr(cell_run, "time", SimpleNamespace(monotonic=lambda: time.monotonic() + stood_still))
+    _, outputs, ending = run_cell(kernel, "print('all', flush=True)\nprint('of it')", seconds=10)
+    assert ("".join(o.text for o in outputs), ending) == ("all\nof it\n", RAN)
 
 
 @needs_sandbox
