@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from course_utils.checkpoint import TrainingError
@@ -106,7 +107,9 @@ EXPERIMENTS = {
 }  # fmt: skip
 
 
-def run(name: str, *, n_epochs: int | None = None, checkpoint: Path | None = None) -> dict[str, Any]:
+def run(
+    name: str, *, n_epochs: int | None = None, checkpoint: Path | None = None, mixed_precision: bool = False
+) -> dict[str, Any]:  # fmt: skip
     """Train one experiment in the profile of the settings.
 
     Parameters
@@ -117,23 +120,27 @@ def run(name: str, *, n_epochs: int | None = None, checkpoint: Path | None = Non
         Instead of the experiment's own.
     checkpoint
         A file from which an interrupted run goes on.
+    mixed_precision
+        Layers compute in bfloat16.
 
     Returns
     -------
     dict
-        Name, data set, number of processes, the history's rows, and what was measured.
+        Name, data set, device, number of processes, the history's rows, and what was measured.
     """
     cfg, experiment = settings(), EXPERIMENTS[name]
     data = digits(cfg)
     seed_everything(cfg.seed)
     batch_size = by_size(data, small=experiment.batch_size[0], large=experiment.batch_size[1])
     trainer = Trainer(
-        experiment.build(data), seed=cfg.seed, batch_size=batch_size, checkpoint=checkpoint, **experiment.options
-    )
+        experiment.build(data), seed=cfg.seed, batch_size=batch_size, checkpoint=checkpoint,
+        autocast=torch.bfloat16 if mixed_precision else None, **experiment.options,
+    )  # fmt: skip
     own = by_size(data, small=experiment.n_epochs[0], large=experiment.n_epochs[1])
     trainer.fit(data.train_images, test=data.test_images, n_epochs=n_epochs or own)
     return {
-        "experiment": name, "data": data.name, "seed": cfg.seed, "processes": trainer.processes.n,
+        "experiment": name, "data": data.name, "seed": cfg.seed,
+        "device": str(trainer.device), "autocast": str(trainer.autocast), "processes": trainer.processes.n,
         "process": trainer.processes.number, "history": trainer.history.rows,
         "measured": experiment.score(trainer.model.cpu(), data),
     }  # fmt: skip
@@ -145,7 +152,10 @@ def main(arguments: list[str] | None = None) -> int:
     if options.processes > 1:
         return _start_processes(options)
     try:
-        found = run(options.name, n_epochs=options.epochs, checkpoint=options.checkpoint)
+        found = run(
+            options.name, n_epochs=options.epochs, checkpoint=options.checkpoint,
+            mixed_precision=options.mixed_precision,
+        )  # fmt: skip
     except (TrainingError, DataError, SettingsError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -162,6 +172,7 @@ def _start_processes(options: argparse.Namespace) -> int:
     """Start this command several times on this machine, and wait; torchrun takes a port that is free."""
     given = {"--epochs": options.epochs, "--checkpoint": options.checkpoint, "--json": options.json}
     arguments = [part for name, value in given.items() if value is not None for part in (name, str(value))]
+    arguments += ["--mixed-precision"] if options.mixed_precision else []
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node"]
     command = [*torchrun, str(options.processes), "-m", "course_utils.experiment", options.name, *arguments]
     return subprocess.run(command, check=False).returncode
@@ -177,6 +188,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--epochs", type=positive, metavar="N", help="instead of the experiment's own")
     parser.add_argument("--checkpoint", type=Path, metavar="FILE", help="a killed run goes on from it")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the curve and the results there")
+    parser.add_argument("--mixed-precision", action="store_true", help="layers compute in bfloat16: for a GPU")
     parser.add_argument("--processes", type=positive, default=1, metavar="N", help="on this machine, by torchrun")
     return parser
 

@@ -52,13 +52,12 @@ class Processes:
         whole, rest = divmod(n_rows, self.n)
         return (whole + (self.number < rest)) / n_rows
 
-    def total(self, number: float, device: torch.device) -> float:
-        """Add up a number over the processes."""
-        if self.n == 1:
-            return number
-        total = torch.tensor(number, dtype=torch.float64, device=device)
-        dist.all_reduce(total)
-        return total.item()
+    def totals(self, numbers: Tensor) -> list[float]:
+        """Return each number of a vector, added up over the processes."""
+        numbers = numbers.double() if numbers.device.type != "mps" else numbers.float()  # which has no float64
+        if self.n > 1:
+            dist.all_reduce(numbers)
+        return numbers.tolist()
 
     def add_gradients(self, parameters: Iterable[Tensor]) -> None:
         """Add up the gradients over the processes, in place: all at once, as waiting takes longer than adding."""

@@ -6,14 +6,12 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from copy import deepcopy
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim.lr_scheduler import OneCycleLR
 from tqdm.auto import tqdm
 
@@ -23,7 +21,9 @@ from course_utils.checkpoint import Identity, TrainingError
 from course_utils.checks import whole_number
 from course_utils.corruption import Corruption
 from course_utils.history import History
+from course_utils.mean_loss import MeanLoss
 from course_utils.metrics import sse_per_image
+from course_utils.model_checks import has_batch_norm, require_one_is_enough, require_trainable
 from course_utils.processes import join
 from course_utils.settings import random_states, seeded, set_random_states, settings
 
@@ -71,6 +71,9 @@ class Trainer:
         What x may hold; None for data that are not pixels.
     device
         Where to train; None: `settings().device`.
+    autocast
+        torch.bfloat16: layers compute in it where that is safe, with weights and sums in float32 (mixed precision); for
+        a GPU, which is faster then. None: all of it in the type of the weights.
     seed
         For the order of the samples and the noise. What the model itself draws in training, as dropout does, comes from
         torch's generator (`torch.manual_seed`).
@@ -99,7 +102,8 @@ class Trainer:
         schedule: Literal["one-cycle", "constant"] = "one-cycle", batch_size: int = 250,
         augment: Corruption | None = None, corrupt: Corruption | None = None,
         output: Callable[[Any, Tensor], Any] | None = None, supervised: bool = False,
-        value_range: tuple[float, float] | None = (0.0, 1.0), device: torch.device | str | None = None, seed: int = 0,
+        value_range: tuple[float, float] | None = (0.0, 1.0), device: torch.device | str | None = None,
+        autocast: torch.dtype | None = None, seed: int = 0,
         callbacks: Sequence[Callable[[Trainer], None]] = (), checkpoint: str | Path | None = None,
     ) -> None:  # fmt: skip
         if not 0 < lr < math.inf:
@@ -108,13 +112,15 @@ class Trainer:
             raise TrainingError(f"schedule is {schedule!r}; it must be 'one-cycle' or 'constant'.")
         if optimizer not in OPTIMIZERS:
             raise TrainingError(f"optimizer is {optimizer!r}; it must be 'adam' or 'sgd'.")
+        if autocast not in (None, torch.bfloat16):
+            raise TrainingError(f"autocast is {autocast}; it must be torch.bfloat16 or None.")
         self.batch_size = whole_number("batch_size", batch_size, error=TrainingError)
         self.seed = whole_number("seed", seed, at_least=0, error=TrainingError)
         self.device = torch.device(device) if device is not None else settings().device
         self.processes = join(self.device)
         self.model, self.loss, self.output = model.to(self.device), loss, output
         self.augment, self.corrupt = augment, corrupt
-        self.lr, self.schedule, self.optimizer_name = float(lr), schedule, optimizer
+        self.lr, self.schedule, self.optimizer_name, self.autocast = float(lr), schedule, optimizer, autocast
         self.reader = Reader(self.batch_size, supervised, value_range, self.device)
         self.callbacks = tuple(callbacks)
         self.optimizer = OPTIMIZERS[optimizer](model.parameters(), lr=self.lr)
@@ -197,17 +203,17 @@ class Trainer:
         epoch = len(self.history) + 1
         row = {"epoch": epoch, "train_loss": self._run(train, "the training data", epoch, training=True)}
         if not all(p.isfinite().all() for p in self.model.parameters()):  # the last step of the epoch can do that
-            raise TrainingError(self._diverged("The weights are no longer finite", f"the last batch of epoch {epoch}"))
+            raise self._diverged("The weights are no longer finite", f"the last batch of epoch {epoch}")
         for name, batches in others.items():
             row[f"{name}_loss"] = self._run(batches, f"the {name} data", epoch)
         return row | {"lr": self._last_lr, "seconds": time.perf_counter() - started}
 
     def _run(self, batches: Batches, name: str, epoch: int | None = None, *, training: bool = False) -> float:
-        """One pass over the data; the mean loss, weighted by sample: a short last batch counts for what it holds."""
+        """One pass over the data; the mean loss over the samples."""
         self.model.train(training)
         # The same noise at every evaluation: two of them differ by the weights alone.
         generator = self.generator if training else torch.Generator().manual_seed(self.seed)
-        loss_sum, n_samples = 0.0, 0
+        mean = MeanLoss(self.processes, lambda value, place: self._diverged(f"The loss became {value}", place))
         with torch.set_grad_enabled(training), self._random_numbers(training):
             for number, batch in enumerate(batches, start=1):
                 place = f"batch {number} of {name}" if epoch is None else f"epoch {epoch}, batch {number} of {name}"
@@ -217,20 +223,24 @@ class Trainer:
                     target = target if self.reader.supervised else x
                 x_in = x if self.corrupt is None else self.corrupt(x.clone(), generator)  # the target stays clean
                 x_in, target = self.processes.part(x_in), self.processes.part(target)
-                output = self.model(x_in) if self.output is None else self.output(self.model, x_in)
+                output = self._output(x_in)
                 loss = self._loss(output, target, place) * self.processes.weight(len(x))
-                value = self.processes.total(loss.item(), self.device)
-                if not math.isfinite(value):
-                    raise TrainingError(self._diverged(f"The loss became {value}", place))
+                mean.add(loss, len(x), place)
                 if training:
                     self._step(loss)
-                loss_sum += value * len(x)
-                n_samples += len(x)
-        return loss_sum / n_samples
+        return mean.value()
 
     def _random_numbers(self, training: bool) -> AbstractContextManager[None]:
         """Those that the model itself draws: in training on and on; at every evaluation the same, and none used up."""
         return nullcontext() if training else seeded(self.seed + self.processes.number, self.device)
+
+    def _output(self, x: Tensor) -> Any:
+        forward = self.model if self.output is None else partial(self.output, self.model)
+        if self.autocast is None:
+            return forward(x)
+        with torch.autocast(self.device.type, self.autocast):
+            output = forward(x)
+        return _with_dtype(output, self._dtype)  # the loss adds up many numbers
 
     def _loss(self, output: Any, target: Tensor, place: str) -> Tensor:
         """The loss. Some, as binary cross-entropy, do not accept what a diverged net gives, instead of being NaN."""
@@ -238,7 +248,7 @@ class Trainer:
             return self.loss(output, target)
         except (RuntimeError, ValueError) as error:
             if not _is_finite(output):
-                raise TrainingError(self._diverged("The model's output is no longer finite", place)) from error
+                raise self._diverged("The model's output is no longer finite", place) from error
             error.add_note(f"This was in {place}.")
             raise
 
@@ -251,8 +261,8 @@ class Trainer:
         if self.scheduler is not None:
             self.scheduler.step()
 
-    def _diverged(self, what: str, place: str) -> str:
-        return (
+    def _diverged(self, what: str, place: str) -> TrainingError:
+        return TrainingError(
             f"{what} in {place}, at lr {self.optimizer.param_groups[0]['lr']:g}. Start again with a "
             f"smaller lr (a tenth, say), and check that the loss is defined for the model's outputs."
         )
@@ -267,35 +277,14 @@ class Trainer:
         return self.reader.batches(data, name, self._dtype, self.generator if shuffle else None)
 
     def _check_model(self, train: Batches) -> None:
-        """Say before the first step what would go wrong later."""
-        trained = [p for p in self.model.parameters() if p.requires_grad]
-        if not trained:
-            raise TrainingError(
-                "Every parameter of the model is frozen (requires_grad is False): there is nothing to train. Add a "
-                "layer that is not frozen, or call model.requires_grad_(True)."
-            )
-        if any(p.dtype == torch.float16 for p in trained):
-            raise TrainingError("The model computes in torch.float16, whose digits are too few to train with: small "
-                                "gradients become 0. Use torch.float32 or torch.bfloat16.")  # fmt: skip
-        if any(isinstance(module, _BatchNorm) for module in self.model.modules()):
-            self.processes.refuse_batch_norm()
-            if last_batch_size(train) == 1:
-                self._try_one_sample(train)
-
-    def _try_one_sample(self, train: Batches) -> None:
-        """BatchNorm takes mean and variance over the batch: of vectors, a batch of one has none."""
-        sample = first_sample(train)
-        if sample is None:
+        require_trainable(self.model)
+        if not has_batch_norm(self.model):
             return
-        try:
-            with torch.no_grad(), seeded(self.seed, self.device):
-                deepcopy(self.model).train()(self.reader.pair(sample, "the training data")[0])
-        except ValueError as error:
-            raise TrainingError(
-                f"The last batch of an epoch would hold 1 sample, and BatchNorm needs at least 2 in training. Take "
-                f"another batch_size than {self.batch_size}, leave one sample out, or give a DataLoader with "
-                f"drop_last=True."
-            ) from error
+        self.processes.refuse_batch_norm()
+        sample = first_sample(train) if last_batch_size(train) == 1 else None
+        if sample is not None:
+            x, _ = self.reader.pair(sample, "the training data")
+            require_one_is_enough(self.model, x, batch_size=self.batch_size)
 
     # ---------------------------------------------------------------------------------- calls of fit and checkpoints
 
@@ -348,6 +337,7 @@ class Trainer:
         return {
             "optimizer": self.optimizer_name, "lr": self.lr, "schedule": self.schedule, "processes": self.processes.n,
             "batch_size": self.batch_size, "seed": self.seed, "supervised": self.reader.supervised,
+            "autocast": str(self.autocast),
         }  # fmt: skip
 
     def _identity_of_functions(self) -> Identity:
@@ -396,3 +386,11 @@ class Trainer:
 def _is_finite(output: Any) -> bool:
     parts = output if isinstance(output, (tuple, list)) else (output,)
     return all(part.isfinite().all() for part in parts if isinstance(part, Tensor))
+
+
+def _with_dtype(output: Any, dtype: torch.dtype) -> Any:
+    """An output of a model, or a tuple or list of such, with its numbers in a dtype."""
+    if isinstance(output, (tuple, list)):
+        parts = [_with_dtype(part, dtype) for part in output]
+        return output._make(parts) if hasattr(output, "_make") else type(output)(parts)
+    return output.to(dtype) if isinstance(output, Tensor) else output

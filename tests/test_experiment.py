@@ -44,15 +44,33 @@ def test_an_experiment_goes_on_from_its_checkpoint(tmp_path):
     assert histories[0] == histories[1]  # the second run trained nothing: even the seconds are those of the first
 
 
+def test_mixed_precision_is_used_and_said(tmp_path):
+    file = tmp_path / "found.json"
+    assert main(["denoising", "--epochs", "1", "--mixed-precision", "--json", str(file)]) == 0
+    found = json.loads(file.read_text(encoding="utf-8"))
+    assert (found["device"], found["autocast"]) == ("cpu", "torch.bfloat16")
+    assert found["measured"]["restored images, dB"] > found["measured"]["noisy images, dB"]
+
+
 def test_several_processes_are_started_by_torchrun_with_the_same_options(monkeypatch):
     commands = []
     monkeypatch.setattr(
         experiment.subprocess, "run", lambda command, **_: commands.append(command) or SimpleNamespace(returncode=7)
     )
-    assert main(["vae", "--processes", "2", "--epochs", "3", "--checkpoint", "run.pt"]) == 7
+    assert main(["vae", "--processes", "2", "--epochs", "3", "--checkpoint", "run.pt", "--mixed-precision"]) == 7
     (command,) = commands
     assert command[1:4] == ["-m", "torch.distributed.run", "--standalone"]
-    expected = ["2", "-m", "course_utils.experiment", "vae", "--epochs", "3", "--checkpoint", "run.pt"]
+    expected = [
+        "2",
+        "-m",
+        "course_utils.experiment",
+        "vae",
+        "--epochs",
+        "3",
+        "--checkpoint",
+        "run.pt",
+        "--mixed-precision",
+    ]
     assert command[-len(expected) :] == expected
 
 

@@ -105,7 +105,7 @@ def test_processes_that_do_not_find_each_other_are_told_how_to_start(monkeypatch
 def test_without_torchrun_there_is_one_process_with_all_of_the_work():
     one = join(torch.device("cpu"))
     assert (one.number, one.n, one.is_first, one.weight(7)) == (0, 1, True, 1.0)
-    assert (one.total(2.5, torch.device("cpu")), one.gathered("a")) == (2.5, ["a"])
+    assert (one.totals(torch.tensor([2.5, 1.0])), one.gathered("a")) == ([2.5, 1], ["a"])
 
 
 @pytest.fixture
@@ -129,7 +129,7 @@ def test_numbers_and_gradients_are_added_up(second_of_two):
     weight.grad = torch.tensor([1.0, 2.0, 3.0])
     second_of_two.add_gradients([weight, torch.nn.Parameter(torch.ones(2))])  # the other has no gradient
     assert weight.grad.tolist() == [2, 4, 6]
-    assert second_of_two.total(1.5, torch.device("cpu")) == 3
+    assert second_of_two.totals(torch.tensor([1.5, 0.5])) == [3, 1]
     assert not second_of_two.is_first
 
 

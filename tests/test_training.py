@@ -22,6 +22,7 @@ from course_utils.critic import fit_critic
 from course_utils.data import DataError
 from course_utils.generation import standard_normal
 from course_utils.inference import encode_all, reconstruct
+from course_utils.mean_loss import READ_AFTER
 from course_utils.metrics import (
     bce_nats_per_image,
     cross_entropy,
@@ -1452,3 +1453,80 @@ def test_the_random_numbers_of_a_gpu_go_on_after_a_validation(monkeypatch, name)
     assert not torch.equal(torch.rand(3, generator=stand_in), first)
     set_random_states(before, device)
     assert all(torch.equal(a, b) for a, b in zip(before, random_states(device), strict=True))
+
+
+# ------------------------------------------------------------------------------------------- what is made for a GPU
+
+
+def test_losses_that_are_read_together_are_those_that_are_read_one_by_one(monkeypatch):
+    def losses() -> list[float]:
+        history = trainer().fit(images(), validation=images(5, seed=1), n_epochs=3)
+        return history["train_loss"] + history["validation_loss"]
+
+    one_by_one = losses()
+    for together in (2, 25):
+        monkeypatch.setitem(READ_AFTER, "cpu", together)
+        assert losses() == one_by_one
+
+
+@pytest.mark.parametrize("together", [1, 2, 25])
+def test_a_loss_that_is_read_late_names_its_batch_all_the_same(monkeypatch, together):
+    """The second of three batches is not finite: it is named, whether the third was computed meanwhile or not."""
+    monkeypatch.setitem(READ_AFTER, "cpu", together)
+    n_calls = 0
+
+    def loss(output: Tensor, target: Tensor) -> Tensor:
+        nonlocal n_calls
+        n_calls += 1
+        return sse_per_image(output, target) * (math.inf if n_calls == 2 else 1)
+
+    with pytest.raises(TrainingError, match="The loss became inf in epoch 1, batch 2 of the training data"):
+        trainer(loss=loss).fit(images(), n_epochs=1)
+    assert n_calls == (3 if together == 25 else 2)
+
+
+class Types(nn.Module):
+    """A layer, and the type of its output."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(6, 6)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, dict[str, torch.dtype]]:
+        return (y := self.layer(x)), {"layer": y.dtype}
+
+
+@pytest.mark.parametrize(("autocast", "inside"), [(None, torch.float32), (torch.bfloat16, torch.bfloat16)])
+def test_layers_compute_in_the_type_of_autocast_and_the_loss_in_that_of_the_weights(autocast, inside):
+    seen = set()
+
+    def loss(output: tuple[Tensor, dict[str, torch.dtype]], target: Tensor) -> Tensor:
+        seen.add((output[1]["layer"], output[0].dtype))
+        return sse_per_image(output[0], target)
+
+    net = Types()
+    trainer(net, loss=loss, autocast=autocast).fit(images(), n_epochs=1)
+    assert seen == {(inside, torch.float32)}
+    assert net.layer.weight.dtype == torch.float32
+
+
+@pytest.mark.parametrize("kind", ["auto-encoder", "variational", "pixels as probabilities"])
+def test_mixed_precision_trains_nearly_as_well(kind):
+    def final_loss(**options: object) -> float:
+        torch.manual_seed(0)
+        if kind == "variational":
+            net: nn.Module = VariationalAutoencoder((6, 4, 2))
+            options |= {"loss": negative_elbo(), "output": VariationalAutoencoder.forward_sampled}
+        else:
+            net = DeepAutoencoder((6, 4, 2))
+            options |= {} if kind == "auto-encoder" else {"loss": bce_nats_per_image}
+        return trainer(net, **options).fit(images(200), n_epochs=10)[-1]["train_loss"]
+
+    exact = final_loss()
+    assert final_loss(autocast=torch.bfloat16) == pytest.approx(exact, rel=0.01)
+    assert final_loss(autocast=torch.bfloat16) != exact
+
+
+def test_a_type_of_autocast_that_needs_more_than_autocast_is_refused():
+    with pytest.raises(TrainingError, match=r"autocast is torch.float16; it must be torch.bfloat16 or None"):
+        trainer(autocast=torch.float16)
