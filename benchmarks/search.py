@@ -11,6 +11,7 @@ The contestants take turns in every round, so that a busy machine disturbs all a
 printed. To build means: until the first answer is there, as some put work off until then. Recall is by distance, so
 that ties count: a neighbour counts if it is no farther than the true tenth, computed in float64.
 OMP_NUM_THREADS=2 limits all of them to two cores. A peer that is not installed is left out, with a line that says so.
+The figures are written into benchmarks/results/search.json.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from importlib.util import find_spec
 
 import numpy as np
 import torch
+from report import save
 from scipy.spatial.distance import cdist
 from sklearn.mixture import GaussianMixture
 from sklearn.neighbors import NearestNeighbors
@@ -41,6 +43,8 @@ SETTINGS = {  # the nets, and how many Gaussians: each needs more codes than the
 }
 ONE_AT_A_TIME = 20  # so many of the queries are asked singly, too
 TREES = ("kd_tree", "ball_tree")
+
+FIGURES = ("build, s", "ms a query in a batch", "ms a query singly", "recall at 10")
 
 Search = Callable[[np.ndarray], np.ndarray]  # queries → indices (n_queries, K)
 
@@ -117,7 +121,8 @@ def measure(build: Callable[[np.ndarray], Search], collection: np.ndarray, queri
     return to_build, 1e3 * in_batch / len(queries), 1e3 * statistics.median(singly), found
 
 
-def compare(metric: str, collection: np.ndarray, queries: np.ndarray, repeats: int) -> None:
+def compare(metric: str, collection: np.ndarray, queries: np.ndarray, repeats: int) -> dict[str, dict[str, float]]:
+    """The contestants' medians over the rounds: name → figure → number."""
     builds = contestants(metric)
     tenth = tenth_distances(metric, collection, queries)
     rows: dict[str, list[tuple]] = {name: [] for name in builds}
@@ -125,11 +130,10 @@ def compare(metric: str, collection: np.ndarray, queries: np.ndarray, repeats: i
         for name, build in builds.items():
             *figures, found = measure(build, collection, queries)
             rows[name].append((*figures, recall(metric, collection, queries, found, tenth)))
-    kind = "bits" if metric == "hamming" else "numbers"
-    print(f"\n{f'{collection.shape[1]} {kind}, {metric}':26} {'build, s':>9} {'batch':>9} {'singly':>9} {'recall':>9}")
-    for name, figures in rows.items():
-        to_build, in_batch, singly, share = (statistics.median(column) for column in zip(*figures, strict=True))
-        print(f"  {name:24} {to_build:>9.2f} {in_batch:>9.2f} {singly:>9.2f} {share:>9.4f}", flush=True)
+    return {
+        name: dict(zip(FIGURES, (statistics.median(column) for column in zip(*figures, strict=True)), strict=True))
+        for name, figures in rows.items()
+    }
 
 
 def main() -> None:
@@ -142,12 +146,19 @@ def main() -> None:
           f"{torch.get_num_threads()} threads; k = {K}\n"
           f"ms a query: in a batch of {options.queries}, and singly (median of {min(ONE_AT_A_TIME, options.queries)}); "
           f"medians of {options.repeats} rounds")  # fmt: skip
+    results = {}
     for kind, metrics in (("numbers", ("euclidean", "cosine")), ("bits", ("hamming",))):
         drawn = draw_codes(kind, options.n + options.queries)
         for metric in metrics:
-            compare(metric, drawn[: options.n], drawn[options.n :], options.repeats)
+            what = f"{options.n:,} codes of {drawn.shape[1]} {kind}, {metric}"
+            found = compare(metric, drawn[: options.n], drawn[options.n :], options.repeats)
+            print(f"\n{what:42}" + "".join(f"{figure:>24}" for figure in FIGURES))
+            for name, row in found.items():
+                print(f"  {name:40}" + "".join(f"{value:>24.4f}" for value in row.values()), flush=True)
+            results[what] = found
     if not find_spec("faiss"):
         print("\nfaiss is not installed (pip install -e '.[search]')")
+    print(f"\n{save('search', results)}")
 
 
 if __name__ == "__main__":
