@@ -9,7 +9,6 @@ needs memory for one kernel and one server. The figures are written into benchma
 from __future__ import annotations
 
 import argparse
-import re
 import subprocess
 import sys
 import tempfile
@@ -21,26 +20,18 @@ from typing import Any
 import nbformat
 from report import save
 
-from tools.notebooks import ROOT, TimedClient
+from tools.notebooks import ROOT, peak_mb, timed_client
 
-
-def peak_mb(pid: int) -> float:
-    """The largest resident size of a process so far."""
-    found = re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{pid}/status").read_text(encoding="utf-8"))
-    return int(found[1]) / 1024 if found else 0.0
+N_SLOWEST = 8
 
 
 def measured(path: Path) -> dict[str, Any]:
-    notebook = nbformat.read(path, as_version=4)
-    client = TimedClient(
-        notebook, timeout=600, startup_timeout=120, kernel_name="python3", record_timing=False,
-        store_widget_state=True, resources={"metadata": {"path": str(path.parent)}},
-    )  # fmt: skip
+    client = timed_client(nbformat.read(path, as_version=4), path.parent)
     start = time.perf_counter()
     client.execute_with_report()
-    slowest = max(client.seconds, key=lambda id: client.seconds[id])
+    slowest = sorted(client.seconds, key=client.seconds.__getitem__, reverse=True)[:N_SLOWEST]
     return {
-        "seconds": time.perf_counter() - start, "slowest cell, s": client.seconds[slowest], "slowest cell": slowest,
+        "seconds": time.perf_counter() - start, "slowest cells, s": {id: client.seconds[id] for id in slowest},
         "MB of imports": client.baseline_mb, "MB above the imports": client.peak_mb - client.baseline_mb,
     }  # fmt: skip
 
@@ -71,9 +62,9 @@ def main() -> None:
     results = {}
     for path in parser.parse_args().notebooks:
         results[path.name] = found = measured(path)
+        cells = ", ".join(f"{id} {seconds:.1f}" for id, seconds in found["slowest cells, s"].items())
         memory = f"{found['MB above the imports']:.0f} MB above {found['MB of imports']:.0f} MB of imports"
-        print(f"{path.name:28} {found['seconds']:4.0f} s, {found['slowest cell, s']:4.1f} s of them "
-              f"{found['slowest cell']}; {memory}", flush=True)  # fmt: skip
+        print(f"{path.name:28} {found['seconds']:4.0f} s, {memory}; slowest: {cells}", flush=True)
     server = server_mb()
     most = max(found["MB of imports"] + found["MB above the imports"] for found in results.values())
     print(f"all: {sum(found['seconds'] for found in results.values()):.0f} s; the largest kernel {most:.0f} MB, "

@@ -144,7 +144,7 @@ def draw_training(results: dict[str, Any], ax: Axes) -> None:
 def course_table(results: dict[str, Any]) -> str:
     """Write each notebook's seconds and memory, and what a hub needs a learner."""
     rows = [
-        [name, number(row["seconds"]), f"{row['slowest cell, s']:.1f} ({row['slowest cell']})",
+        [name, number(row["seconds"]), number(max(row["slowest cells, s"].values()), 1),
          number(row["MB of imports"]), number(row["MB above the imports"])]
         for name, row in results["notebooks"].items()
     ]  # fmt: skip

@@ -263,16 +263,25 @@ class TimedClient(PatientClient):
 
     def _cell_executed(self, cell: NotebookNode, cell_index: int, execute_reply: dict) -> None:
         self.seconds[cell["id"]] = time.perf_counter() - self._start
-        self.peak_mb = self._kernel_peak_mb()
+        self.peak_mb = peak_mb(self.km.provisioner.pid)
         self.baseline_mb = self.baseline_mb or self.peak_mb
 
-    def _kernel_peak_mb(self) -> float:
-        """Return the kernel's largest resident size so far; 0 on systems without /proc."""
-        try:
-            status = Path(f"/proc/{self.km.provisioner.pid}/status").read_text()
-        except OSError:
-            return 0.0
-        return int(re.search(r"VmHWM:\s+(\d+)", status)[1]) / 1024
+
+def peak_mb(pid: int) -> float:
+    """Return the largest resident size of a process so far, in megabytes; 0 on systems without /proc."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return 0.0
+    return int(re.search(r"VmHWM:\s+(\d+)", status)[1]) / 1024
+
+
+def timed_client(notebook: NotebookNode, folder: Path, *, timeout: int = 600) -> TimedClient:
+    """Return a client that executes a notebook in a folder; no cell may take longer than timeout, in seconds."""
+    return TimedClient(
+        notebook, timeout=timeout, startup_timeout=120, kernel_name="python3", record_timing=False,
+        store_widget_state=True, resources={"metadata": {"path": str(folder)}},
+    )  # fmt: skip
 
 
 def run(path: Path, *, store: bool, timeout: int = 600) -> bool:
@@ -293,10 +302,7 @@ def run(path: Path, *, store: bool, timeout: int = 600) -> bool:
         False where a cell or a widget failed, or the outputs were not stored though they should be.
     """
     notebook = nbformat.read(path, as_version=4)
-    client = TimedClient(
-        notebook, timeout=timeout, startup_timeout=120, kernel_name="python3", record_timing=False,
-        store_widget_state=True, resources={"metadata": {"path": str(path.parent)}},
-    )  # fmt: skip
+    client = timed_client(notebook, path.parent, timeout=timeout)
     try:
         report = client.execute_with_report()
     except CellExecutionError as error:
