@@ -6,9 +6,9 @@ All train the same four models: a deep and a small auto-encoder and a CNN on 4,0
 counts on the offline documents. Adam at its default learning rate, the loop's own defaults otherwise. The contestants
 take turns in every round, so that a busy machine disturbs all alike; the median over the rounds is printed, with the
 share of the peak: the floating-point operations of the layers (forward and backward) in a second, of those that this
-machine reached in the same run when it multiplied matrices of 1024 × 1024. Peak memory is what a process of its own
-took above its imports for two epochs. A peer that is not installed is left out, with a line that says so. The figures
-are written into benchmarks/results/training_loop.json.
+machine reached in the same run when it multiplied matrices of 1024 × 1024. Peak memory is what a process
+of its own took for two epochs, above imports and data. A peer that is not installed is left out, with a line that says
+so. The figures are written into benchmarks/results/training_loop.json.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import logging
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -38,6 +37,7 @@ from course_utils.metrics import nats_per_word, sse_per_image
 from course_utils.models import ConvAutoencoder, DeepAutoencoder, TextAutoencoder
 from course_utils.text_search import Documents
 from course_utils.training import Data, Trainer
+from tools.notebooks import peak_mb
 
 N_DIGITS, PEAK_SIZE = 4_000, 1024
 Epoch = Callable[[], object]
@@ -253,7 +253,7 @@ def matrix_multiplications(seconds: float = 0.3) -> float:
 
 
 def peak_megabytes(name: str, task_name: str) -> float:
-    """What two epochs take above the imports, in a process of their own."""
+    """What two epochs take above imports and data, in a process of their own."""
     command = [sys.executable, __file__, "--memory-of", name, task_name]
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
 
@@ -261,11 +261,11 @@ def peak_megabytes(name: str, task_name: str) -> float:
 def print_memory(name: str, task_name: str) -> None:
     task = TASKS[task_name]()
     started(name, task)  # imports the peer
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = peak_mb(os.getpid(), anew=True)
     epoch = started(name, task)
     for _ in range(2):
         epoch()
-    print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+    print(peak_mb(os.getpid()) - before)
 
 
 def measured(task_name: str, repeats: int) -> dict[str, Any]:
@@ -288,7 +288,7 @@ def measured(task_name: str, repeats: int) -> dict[str, Any]:
         "contestants": {
             name: {"samples a second": statistics.median(values), "all rounds": values,
                    "% of the peak": 100 * statistics.median(values) * operations / peak,
-                   "MB above the imports": peak_megabytes(name, task_name)}
+                   "MB": peak_megabytes(name, task_name)}
             for name, values in speed.items()
         },
     }  # fmt: skip
@@ -310,9 +310,7 @@ def main() -> None:
         print(f"\n{task_name}: {found['MFLOP a sample']:.2f} MFLOP a sample; peak {found['peak GFLOP/s']:.0f} GFLOP/s")
         print(f"  {'':36} {'samples/s':>10} {'% of peak':>10} {'MB':>7}")
         for name, numbers in found["contestants"].items():
-            speed, share, memory = (
-                numbers[key] for key in ("samples a second", "% of the peak", "MB above the imports")
-            )
+            speed, share, memory = (numbers[key] for key in ("samples a second", "% of the peak", "MB"))
             print(f"  {name:36} {speed:>10,.0f} {share:>10.0f} {memory:>7.0f}", flush=True)
     for name, package in NEEDS.items():
         if not find_spec(package):

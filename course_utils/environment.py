@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import sys
+import warnings
 from pathlib import Path
 from typing import TypeVar
 
@@ -24,6 +26,10 @@ VARIABLES = {
 }
 
 
+class SettingsWarning(UserWarning):
+    """An environment variable looks like one of the course's, and is not."""
+
+
 class SettingsError(ValueError):
     """An environment variable holds something that the course cannot use."""
 
@@ -31,15 +37,32 @@ class SettingsError(ValueError):
 def refuse_misspelt_variables() -> None:
     """Refuse COURSE_PROFLE=full, for example, which would run the quick profile without a message.
 
+    Another program may have variables of such names, as COURSE_DATE or COURSE_QUIZ. So a name is refused only where its
+    value is one that the variable would have that was probably meant; otherwise a warning says that it is not read.
+
     Raises
     ------
     SettingsError
         The message names the variable, what was probably meant, and all that there are.
     """
     for name in sorted(set(os.environ) - set(VARIABLES)):
-        if name.startswith("COURSE") and (meant := difflib.get_close_matches(name, VARIABLES, n=1, cutoff=0.84)):
-            known = "\n".join(f"  {variable}: {meaning}" for variable, meaning in VARIABLES.items())
+        meant = difflib.get_close_matches(name, VARIABLES, n=1, cutoff=0.84) if name.startswith("COURSE") else []
+        if not meant or len(name) >= len(meant[0]) + 3:  # COURSE_DATABASE is a word of its own
+            continue
+        known = "\n".join(f"  {variable}: {meaning}" for variable, meaning in VARIABLES.items())
+        if _is_value_of(meant[0], os.environ[name]):
             raise SettingsError(f"{name} is not a variable of this course; did you mean {meant[0]}? Known:\n{known}")
+        warnings.warn(f"{name} is not a variable of this course, and not read; if {meant[0]} is meant, rename it.",
+                      SettingsWarning, stacklevel=2)  # fmt: skip
+
+
+def _is_value_of(variable: str, value: str) -> bool:
+    """Whether a value can be this variable's, and hardly anything else's: a number can be everybody's."""
+    if variable == "COURSE_PROFILE":
+        return value in ("quick", "full")
+    if variable == "COURSE_DEVICE":
+        return re.fullmatch(r"cpu|auto|mps|cuda(:\d+)?", value) is not None
+    return variable in ("COURSE_DATA", "COURSE_CACHE") and os.path.isdir(os.path.expanduser(value))
 
 
 def one_of(name: str, choices: tuple[T, ...], *, default: T) -> T:

@@ -186,7 +186,7 @@ def nll_of_each_image(
     generator, found = torch.Generator().manual_seed(seed), []
     with torch.no_grad():
         for image, mean, log_variance in zip(x.flatten(1), *model.encode_distribution(x), strict=True):
-            noise = torch.randn(n_samples, len(mean), generator=generator)
+            noise = torch.randn(n_samples, len(mean), generator=generator, dtype=mean.dtype)
             z = mean + (0.5 * log_variance).exp() * noise
             log_prior_over_encoder = 0.5 * (noise.square() - z.square() + log_variance).sum(dim=1)
             pixels = F.binary_cross_entropy(model.decode(z), image.expand(n_samples, -1), reduction="none").sum(dim=1)

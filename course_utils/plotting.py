@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import math
+import unicodedata
+import warnings
 from collections.abc import Mapping, Sequence
+from functools import cache
 
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
+from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
+from matplotlib.ft2font import FT2Font
 from torch import Tensor
 
 from course_utils.metrics import Precision
 
 # Okabe & Ito's palette, whose colours can be told apart with any colour vision.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
+FONTS_OF_MANY_SCRIPTS = (
+    "Noto Sans CJK SC", "Noto Sans SC", "Source Han Sans SC", "PingFang SC", "Hiragino Sans GB", "Microsoft YaHei",
+    "WenQuanYi Micro Hei", "WenQuanYi Zen Hei", "SimHei", "Arial Unicode MS", "Noto Sans Devanagari", "Noto Sans Thai",
+    "Noto Sans",
+)  # fmt: skip
 # A method has one colour in all figures of the course.
 METHOD_COLOURS = {
     "deep": COLOURS[0], "PCA": COLOURS[1],
@@ -40,9 +50,42 @@ def use_course_style() -> None:
             "axes.prop_cycle": plt.cycler(color=COLOURS), "axes.spines.top": False, "axes.spines.right": False,
             "axes.grid": True, "grid.alpha": 0.25, "axes.titlesize": 11, "axes.titlelocation": "left",
             "axes.labelsize": 10, "legend.frameon": False, "legend.fontsize": 9,
-            "image.cmap": "gray", "image.interpolation": "nearest",
+            "image.cmap": "gray", "image.interpolation": "nearest", "image.origin": "upper", "image.aspect": "equal",
+            "text.usetex": False, "font.family": ["sans-serif", *_fonts_beside_the_first()],
         }
     )  # fmt: skip
+
+
+@cache
+def _fonts_beside_the_first() -> tuple[str, ...]:
+    """Fonts of this machine for characters that matplotlib's own lacks, as Chinese ones."""
+    installed = set(font_manager.get_font_names())
+    return tuple(font for font in FONTS_OF_MANY_SCRIPTS if font in installed)
+
+
+def as_label(name: str) -> str:
+    """Return a name of the user's so that matplotlib shows it as it is: with dollars, and in a legend with a leading _.
+
+    Where no font of this machine has its characters, a warning says so once for each script.
+    """
+    missing = [c for c in name if not c.isascii() and not any(font.get_char_index(ord(c)) for font in _fonts())]
+    if missing:
+        _say_missing(unicodedata.name(missing[0], "?").split()[0])
+    shown = name.replace("$", r"\$")
+    return f"\u200a{shown}" if shown.startswith("_") else shown  # a hair space: legends leave out what begins with _
+
+
+def _fonts() -> list[FT2Font]:
+    """The fonts that matplotlib would draw a text with, as the settings are now."""
+    names = font_manager.FontProperties(family=plt.rcParams["font.family"])
+    return [font_manager.get_font(path) for path in font_manager.fontManager._find_fonts_by_props(names)]
+
+
+@cache
+def _say_missing(script: str) -> None:
+    warnings.warn(f"No font of this machine has the {script} characters of a name, so boxes are drawn; install one, as "
+                  f"Noto Sans CJK for Chinese and Japanese, and start the kernel again.", stacklevel=4)  # fmt: skip
+    warnings.filterwarnings("ignore", message=r"Glyph \d+ .* missing from")  # said once, instead of for each character
 
 
 def tile(images: Tensor, *, n_columns: int, pad: int = 1, pad_value: float = 1.0) -> np.ndarray:
@@ -137,7 +180,7 @@ def show_reconstructions(rows: Mapping[str, Tensor], *, ax: Axes | None = None, 
     ax.imshow(stacked.clip(0, 1), vmin=0, vmax=1, aspect="auto")
     for i in range(1, len(rows)):  # a white line between the rows
         ax.axhline(i * h - 0.5, color="white", linewidth=3)
-    ax.set_yticks([(i + 0.5) * h - 0.5 for i in range(len(rows))], list(rows))
+    ax.set_yticks([(i + 0.5) * h - 0.5 for i in range(len(rows))], [as_label(label) for label in rows])
     ax.tick_params(length=0)
     ax.set_xticks([])
     ax.grid(False)
@@ -198,7 +241,7 @@ def show_neighbours(
         _, ax = plt.subplots(figsize=(0.68 * (k + 1.3), 0.68 * n + 0.35))
     show_images(rows, n_columns=1, ax=ax, title=title)
     for i, label in enumerate(labels):
-        ax.text(-6, (i + 0.5) * (rows.shape[2] + 1), label, ha="right", va="center")
+        ax.text(-6, (i + 0.5) * (rows.shape[2] + 1), as_label(label), ha="right", va="center")
     return ax
 
 
@@ -274,12 +317,13 @@ def plot_codes(
         if not len(points):
             continue
         colour = colours[i]
-        ax.scatter(points[:, 0], points[:, 1], s=9, alpha=0.7, color=colour, linewidths=0, rasterized=True, label=name)
+        ax.scatter(points[:, 0], points[:, 1], s=9, alpha=0.7, color=colour, linewidths=0, rasterized=True,
+                   label=as_label(name))  # fmt: skip
         if not names:
             continue
         box = {"facecolor": "white", "edgecolor": colour, "boxstyle": "round,pad=0.15", "alpha": 0.85}
         x, y = np.median(points, axis=0)
-        ax.text(x, y, name, fontweight="bold", ha="center", va="center", bbox=box)
+        ax.text(x, y, as_label(name), fontweight="bold", ha="center", va="center", bbox=box)
     ax.set(xlabel="first number of the code", ylabel="second", title=title)
     return ax
 

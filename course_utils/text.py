@@ -13,10 +13,12 @@ import numpy as np
 import scipy.sparse as sp
 
 from course_utils.checks import whole_number
-from course_utils.data.documents import WORD
+from course_utils.data.words import iterate_words, words_of
 
+StopWords = Literal["english"] | Iterable[str] | None
 Weighting = Literal["0/1", "counts", "log counts", "tf-idf"]
 WEIGHTINGS = ("0/1", "counts", "log counts", "tf-idf")
+MAX_WITHOUT_BLANKS = 60  # Chinese, for example, has sentences without any
 MAX_QUERY_WORDS = 2_000  # only the beginning of a longer query is read
 
 
@@ -39,12 +41,15 @@ class Query:
         The others, each with the known words that are spelt most like it.
     shortened
         The query was longer than `MAX_QUERY_WORDS`, and the rest was not read.
+    ignored
+        Its stop words, which are left out.
     """
 
     counts: sp.csr_array
     known: tuple[str, ...]
     unknown: dict[str, tuple[str, ...]]
     shortened: bool = False
+    ignored: tuple[str, ...] = ()
 
     @property
     def message(self) -> str:
@@ -57,6 +62,8 @@ class Query:
             parts.append(f"Not in the vocabulary: “{word}”" + (f"; near it: {', '.join(near)}." if near else "."))
         if len(self.unknown) > 5:
             parts.append(f"And {len(self.unknown) - 5} more unknown words.")
+        if self.ignored and not self.known:
+            parts.append(f"Left out as stop words: {', '.join(self.ignored[:5])}.")
         if self.shortened:
             parts.append(f"Only the first {MAX_QUERY_WORDS:,} words were read.")
         return " ".join(parts)
@@ -65,7 +72,8 @@ class Query:
 class BagOfWords:
     """Documents as counts of the commonest words of the training texts; the order of the words is lost.
 
-    A word is two letters or more, in lower case. After `fit`, `words` is the vocabulary, and `document_frequency`,
+    A word is two letters or more of any script, in lower case (`data.words.words_of`); where a language writes no
+    blanks, it is two neighbouring characters. After `fit`, `words` is the vocabulary, and `document_frequency`,
     `(len(words),)`, the number of training texts that contain each word.
 
     Parameters
@@ -73,7 +81,8 @@ class BagOfWords:
     n_words
         The largest size of the vocabulary, at least 1.
     stop_words
-        "english" leaves out English function words (the, of, …); None keeps them.
+        Words that are left out: "english" for English function words (the, of, …), which leaves texts of other
+        languages as they are; a list of your own; None for none.
 
     Raises
     ------
@@ -81,11 +90,9 @@ class BagOfWords:
         n_words is not a whole number of at least 1, or stop_words is something else.
     """
 
-    def __init__(self, n_words: int = 2_000, *, stop_words: Literal["english"] | None = "english") -> None:
-        if stop_words not in ("english", None):
-            raise TextError(f"stop_words is {stop_words!r}; it must be 'english' or None.")
+    def __init__(self, n_words: int = 2_000, *, stop_words: StopWords = "english") -> None:
         self.n_words = whole_number("n_words", n_words, error=TextError)
-        self.stop_words: Literal["english"] | None = stop_words
+        self.stop_words = _stop_words(stop_words)
 
     def fit(self, texts: Sequence[str]) -> BagOfWords:
         """Choose the vocabulary.
@@ -109,8 +116,9 @@ class BagOfWords:
 
         texts = _check_texts(texts)
         vectorizer = CountVectorizer(
-            token_pattern=rf"(?u){WORD}", stop_words=self.stop_words, max_features=self.n_words, dtype=np.float32
-        )
+            tokenizer=words_of, token_pattern=None, lowercase=False, stop_words=self.stop_words,
+            max_features=self.n_words, dtype=np.float32,
+        )  # fmt: skip
         try:
             counts = sp.csr_array(vectorizer.fit_transform(texts))
         except ValueError as error:  # scikit-learn's "empty vocabulary"
@@ -164,7 +172,7 @@ class BagOfWords:
         if not isinstance(text, str):
             raise TextError(f"A query must be a string, not {type(text).__name__}.")
         # Cut before counting: a query of a megabyte is answered in milliseconds, too.
-        words = [match[0] for match in islice(re.finditer(WORD, text.lower()), MAX_QUERY_WORDS + 1)]
+        words = list(islice(iterate_words(text), MAX_QUERY_WORDS + 1))
         shortened, words = len(words) > MAX_QUERY_WORDS, words[:MAX_QUERY_WORDS]
         ignored = self._vectorizer.get_stop_words() or ()
         vocabulary = self._vectorizer.vocabulary_
@@ -175,6 +183,7 @@ class BagOfWords:
             counts=sp.csr_array(self._vectorizer.transform([" ".join(words)])),
             known=tuple(dict.fromkeys(w for w in words if w in vocabulary)),
             unknown={word: near or () for word, near in unknown.items()},
+            ignored=tuple(dict.fromkeys(w for w in words if w in ignored)),
             shortened=shortened,
         )
 
@@ -236,7 +245,21 @@ def first_sentence(text: str, max_words: int = 12) -> str:
     str
         Its first sentence, or that sentence's beginning: some corpora come without punctuation.
     """
-    return " ".join(re.split(r"(?<=[.!?])\s", text.strip(), maxsplit=1)[0].split()[:max_words])
+    sentence = re.split(r"(?<=[.!?])\s|(?<=[。！？।])", text.strip(), maxsplit=1)[0]
+    words = sentence.split()[:max_words]
+    return " ".join(word if word.isascii() else word[:MAX_WITHOUT_BLANKS] for word in words)
+
+
+def _stop_words(stop_words: StopWords) -> Literal["english"] | list[str] | None:
+    """As scikit-learn takes them; a list as words that the texts are counted by."""
+    if stop_words is None or stop_words == "english":
+        return stop_words  # type: ignore[return-value]  # mypy keeps the Iterable
+    if isinstance(stop_words, str) or not isinstance(stop_words, Iterable):
+        raise TextError(f"stop_words is {stop_words!r}; it must be 'english', a list of words, or None.")
+    words = list(stop_words)
+    if not all(isinstance(word, str) for word in words):
+        raise TextError("stop_words holds something that is not a string; it must be a list of words.")
+    return sorted({part for word in words for part in words_of(word)})
 
 
 def _check_texts(texts: Iterable[str]) -> Sequence[str]:

@@ -26,6 +26,8 @@ ORDER = [
     "checkpoint",
     "history",
     "processes",
+    "mean_loss",
+    "model_checks",
     "training",
     "pretraining",
     "retrieval",

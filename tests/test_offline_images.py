@@ -236,6 +236,7 @@ def test_curves_are_as_many_images_as_asked_for_in_0_to_1_none_of_them_blank(siz
 
 def test_curves_are_the_same_for_a_seed_and_others_for_another():
     curves = make_curves(20, seed=3)
+    assert curves.dtype == torch.float32
     assert torch.equal(curves, make_curves(20, seed=3))
     assert not torch.isclose(curves, make_curves(20, seed=4)).all(dim=(1, 2, 3)).any()
 

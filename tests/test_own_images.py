@@ -8,10 +8,9 @@ import pytest
 from PIL import Image
 from torch import Tensor
 
-from course_utils.data import (
-    DataError,
-    image_folder,
-)
+from course_utils.data import DataCaution, DataError, image_folder, pictures
+
+pytestmark = pytest.mark.filterwarnings("ignore::course_utils.data.DataCaution")  # most of these folders are small
 
 
 def numbered(folder: Path, numbers: range) -> None:
@@ -55,7 +54,8 @@ def test_a_sub_folder_is_a_class_and_its_share_is_drawn_from_each(tmp_path):
     numbered(tmp_path / "cats", range(10))
     numbered(tmp_path / "ants" / "young", range(100, 105))  # deeper folders belong to their class
     (tmp_path / "empty").mkdir()
-    (tmp_path / "notes.txt").write_text("no image")
+    (tmp_path / "labels").mkdir()
+    (tmp_path / "labels" / "notes.txt").write_text("no image")
     animals = image_folder(tmp_path, test_share=0.4)
     assert animals.class_names == ("ants", "cats")
     assert animals.train_labels.bincount().tolist() == [3, 6]
@@ -207,7 +207,8 @@ def test_what_was_left_out_of_either_part_of_a_given_split_is_named(tmp_path):
         numbered(tmp_path / part, range(2))
         (tmp_path / part / f"bad in {part}.png").write_text("no image")
     source = image_folder(tmp_path, skip_unreadable=True).source
-    assert source.endswith("Left out, not readable: 2 (bad in train.png, bad in test.png).")
+    bad = ", ".join(str(Path(part) / f"bad in {part}.png") for part in ("test", "train"))
+    assert source.endswith(f"Left out, not readable: 2 ({bad}).")
 
 
 def test_a_name_with_a_colon_is_named_whole(tmp_path):
@@ -258,8 +259,274 @@ def test_a_size_that_is_none_is_refused(tmp_path, size):
         image_folder(tmp_path, size=size)
 
 
-def test_a_16_bit_image_is_refused_rather_than_clipped_to_white(tmp_path):
-    Image.fromarray(np.linspace(0, 65_535, 64, dtype=np.uint16).reshape(8, 8)).save(tmp_path / "deep.png")
+# ------------------------------------------------------------------------------------------------ of how many bits
+
+
+def test_16_bits_a_pixel_keep_their_range(tmp_path):
+    greys = np.linspace(0, 65_535, 64, dtype=np.uint16).reshape(8, 8)
+    for name in ("a.png", "b.tif"):
+        Image.fromarray(greys).save(tmp_path / name)
+    read = image_folder(tmp_path, size=(8, 8), grey=True)
+    for x in (read.train_images, read.test_images):
+        assert x[0, 0].numpy() == pytest.approx(greys / 65_535, abs=1 / 255)
+
+
+def test_numbers_without_a_known_range_are_refused_rather_than_clipped_to_white(tmp_path):
+    Image.fromarray(np.linspace(0, 5, 64, dtype=np.float32).reshape(8, 8)).save(tmp_path / "deep.tif")
     Image.new("RGB", (8, 8)).save(tmp_path / "plain.png")
-    with pytest.raises(DataError, match=r"deep\.png: more than 8 bits"):
+    with pytest.raises(DataError, match=r"deep\.tif: more than 16 bits per pixel \(mode F\)"):
         image_folder(tmp_path)
+
+
+# ---------------------------------------------------------------------------------------------------- transparency
+
+
+def drawing(kind: str, ink: int, *, opacity: int = 255) -> tuple[Image.Image, dict]:
+    """A bar of ink on nothing, with the options that save it so."""
+    alpha = np.zeros((8, 8), dtype=np.uint8)
+    alpha[:, 2:5] = opacity
+    grey = np.full((8, 8), ink, dtype=np.uint8)
+    if kind == "LA":
+        return Image.merge("LA", [Image.fromarray(grey), Image.fromarray(alpha)]), {}
+    if kind == "palette":
+        image = Image.fromarray((alpha > 0).astype(np.uint8))
+        image = Image.frombytes("P", (8, 8), image.tobytes())
+        image.putpalette([ink] * 768)
+        return image, {"transparency": bytes([0] + [opacity] * 255)}
+    if kind == "one grey value":  # tRNS of a grey picture: this value is transparent, all others are not
+        return Image.fromarray(np.where(alpha > 0, grey, 77).astype(np.uint8)), {"transparency": 77}
+    if kind == "one of 16 bits":
+        return Image.fromarray(np.where(alpha > 0, 257 * grey.astype(np.uint16), 777).astype(np.uint16)), {
+            "transparency": 777
+        }
+    return Image.merge("RGBA", [*[Image.fromarray(grey)] * 3, Image.fromarray(alpha)]), {}
+
+
+KINDS = ["RGBA", "LA", "palette", "one grey value", "one of 16 bits"]
+
+
+@pytest.mark.parametrize("grey", [True, False])
+@pytest.mark.parametrize(("ink", "ground"), [(0, 1.0), (255, 0.0), (60, 1.0), (200, 0.0)])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_transparent_drawing_is_laid_on_a_ground_on_which_it_can_be_seen(tmp_path, kind, ink, ground, grey):
+    for name in "ab":
+        image, options = drawing(kind, ink)
+        image.save(tmp_path / f"{name}.png", **options)
+    read = image_folder(tmp_path, size=(8, 8), grey=grey)
+    x = read.train_images[0, 0]
+    assert x[:, 2:5].unique().tolist() == pytest.approx([ink / 255], abs=0.01)
+    assert x[:, [0, 1, 5, 6, 7]].unique().tolist() == [ground]
+    assert f"Transparent pictures, laid on {'white' if ground else 'black'}: 2." in read.source
+
+
+@pytest.mark.parametrize("ground", [0, 0.25, 1])
+def test_the_ground_can_be_chosen_and_half_opaque_ink_mixes_with_it(tmp_path, ground):
+    for name in "ab":
+        drawing("RGBA", 102, opacity=102)[0].save(tmp_path / f"{name}.png")
+    x = image_folder(tmp_path, size=(8, 8), ground=ground).train_images[0, 0]
+    assert x[:, 2:5].unique().tolist() == pytest.approx([0.4 * 0.4 + 0.6 * ground], abs=0.01)
+
+
+def test_black_and_white_ink_in_one_folder_is_refused_by_name_and_read_on_grey(tmp_path):
+    for name, ink in {"a": 0, "b": 0, "pale": 255}.items():
+        drawing("LA", ink)[0].save(tmp_path / f"{name}.png")
+    with pytest.raises(DataError, match=r"1 of 3 transparent pictures could not be seen .* pale\.png.* ground=0\.5"):
+        image_folder(tmp_path)
+    assert image_folder(tmp_path, ground=0.5).train_images.amin() < 0.5
+
+
+def test_a_picture_of_which_nothing_can_be_seen_is_unreadable(tmp_path):
+    numbered(tmp_path, range(3))
+    drawing("RGBA", 0, opacity=0)[0].save(tmp_path / "nothing.png")
+    with pytest.raises(DataError, match=r"nothing\.png: it is transparent everywhere"):
+        image_folder(tmp_path)
+
+
+@pytest.mark.parametrize("ground", [-0.1, 1.1, "white", None])
+def test_a_ground_that_is_none_is_refused(tmp_path, ground):
+    with pytest.raises(DataError, match=r"ground is .*; it must be 'auto' or a grey value"):
+        image_folder(tmp_path, ground=ground)
+
+
+# ----------------------------------------------------------------------------------------------- what is a picture
+
+
+@pytest.mark.parametrize("name", ["a.pgm", "a.ppm", "a.jfif", "a.jpe", "a.tga", "a.qoi", "a", "a.download", "a.txt"])
+def test_what_pillow_reads_is_read_by_its_content(tmp_path, name):
+    kind = {".pgm": "PPM", ".ppm": "PPM", ".jfif": "JPEG", ".jpe": "JPEG", ".tga": "TGA", ".qoi": "QOI"}
+    for folder in ("x", "y"):
+        (tmp_path / folder).mkdir()
+        for i in range(2):
+            mode = "L" if name == "a.pgm" else "RGB"
+            file = tmp_path / folder / f"{i}{name}"
+            Image.new(mode, (8, 8), 90).save(file, format=kind.get(Path(name).suffix, "PNG"))
+    read = image_folder(tmp_path)
+    assert len(read.train_images) + len(read.test_images) == 4
+    assert "Left out" not in read.source
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("notes.txt", b"P5 is a word"), ("labels.csv", b"a,b"), ("x.heic", b"\0\0\0\x18ftypheic"), ("x.svg", b"<svg/>"),
+        ("x.pdf", b"%PDF-1.7"), ("x.h5", b"\x89HDF\r\n\x1a\n"), ("x.mpg", b"\0\0\1\xb3"), ("BM", b"BMW is a car"),
+        ("empty", b""),
+    ],
+)  # fmt: skip
+def test_what_is_no_picture_is_left_out_and_named(tmp_path, name, content):
+    numbered(tmp_path / "cats", range(4))
+    (tmp_path / "cats" / name).write_bytes(content)
+    assert image_folder(tmp_path).source.endswith(f"Left out, no picture: 1 ({Path('cats') / name}).")
+
+
+def test_a_folder_of_pictures_that_pillow_does_not_read_says_so(tmp_path):
+    for i in range(3):
+        (tmp_path / f"{i}.heic").write_bytes(b"\0\0\0\x18ftypheic")
+    with pytest.raises(DataError, match=r"no readable train image.* or that Pillow does not read: 3 \.heic"):
+        image_folder(tmp_path)
+
+
+def test_hidden_files_are_left_out_and_named(tmp_path):
+    numbered(tmp_path / "cats", range(4))
+    (tmp_path / "._cover.jpg").write_bytes(b"\0\5\x16\7")
+    numbered(tmp_path / "__MACOSX", range(1))
+    source = image_folder(tmp_path).source
+    assert source.endswith(f"Left out, hidden: 2 (._cover.jpg, {Path('__MACOSX') / '000.png'}).")
+
+
+def test_a_very_large_picture_is_scaled_down_and_pillows_own_limit_is_left_as_it_was(tmp_path, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1_000)  # twice as many, and Pillow calls it an attack
+    monkeypatch.setattr(pictures, "LARGE_PIXELS", 5_000)
+    for name in ("a.png", "b.jpg"):
+        half = Image.new("RGB", (200, 100), "white")
+        half.paste("black", (0, 0, 100, 100))
+        half.save(tmp_path / name)
+    read = image_folder(tmp_path, size=(10, 20))
+    for x in (read.train_images, read.test_images):
+        assert x[..., :9].amax() < 0.05
+        assert x[..., 11:].amin() > 0.95
+    assert Image.MAX_IMAGE_PIXELS == 1_000
+
+
+def test_a_picture_that_the_memory_could_not_hold_is_refused_by_name(tmp_path, monkeypatch):
+    numbered(tmp_path, range(3))
+    monkeypatch.setattr(pictures, "MAX_PIXELS", 99)
+    Image.new("L", (10, 10)).save(tmp_path / "big.png")
+    with pytest.raises(DataError, match=r"big\.png: 10 × 10 pixels would take gigabytes"):
+        image_folder(tmp_path)
+
+
+# -------------------------------------------------------------------------------------------------------- the split
+
+
+def test_the_split_is_drawn_among_pictures_that_can_be_read(tmp_path):
+    for name in ("cats", "dogs"):
+        numbered(tmp_path / name, range(4))
+        for i in range(4):
+            (tmp_path / name / f"broken{i}.jpg").write_bytes(b"<html>404</html>")
+    whole = tmp_path.with_name("whole")
+    for name in ("cats", "dogs"):
+        numbered(whole / name, range(4))
+    for seed in range(5):
+        read, same = image_folder(tmp_path, skip_unreadable=True, seed=seed), image_folder(whole, seed=seed)
+        assert read.test_labels.tolist() == [0, 1]
+        assert numbers_of(read.test_images) == numbers_of(same.test_images)
+        assert numbers_of(read.train_images) == numbers_of(same.train_images)
+
+
+def test_a_given_validation_split_is_among_the_training_images_and_is_the_validation_split(tmp_path):
+    for part, numbers in {"Train": range(6), "valid": range(10, 13), "test": range(20, 22)}.items():
+        numbered(tmp_path / part / "cats", numbers)
+    read = image_folder(tmp_path)
+    train, validation = read.validation_split()
+    assert sorted(numbers_of(read.train_images[train])) == [*range(6)]
+    assert sorted(numbers_of(read.train_images[validation])) == [10, 11, 12]
+    assert numbers_of(read.test_images) == [20, 21]
+    assert "Split as given: Train/, test/, valid/." in read.source
+
+
+def test_val_without_test_is_for_testing_and_said(tmp_path):
+    for part, numbers in {"train": range(6), "val": range(10, 13)}.items():
+        numbered(tmp_path / part / "cats", numbers)
+    read = image_folder(tmp_path)
+    assert sorted(numbers_of(read.test_images)) == [10, 11, 12]
+    assert "val/ (validation) is for testing" in read.source
+
+
+# ------------------------------------------------------------------------------------- results that would mislead
+
+
+def cautions(folder: Path) -> str:
+    with pytest.warns(DataCaution) as warned:
+        read = image_folder(folder)
+    assert [str(w.message) for w in warned] == [f"{read.name}: {sentence}" for sentence in read.cautions]
+    assert all(w.filename == __file__ for w in warned)
+    assert all(f"Caution: {sentence}" in repr(read) for sentence in read.cautions)
+    return " ".join(read.cautions)
+
+
+def noisy(folder: Path, n: int, *, seed: int) -> None:
+    """Pictures that have nothing in common."""
+    rng = np.random.default_rng(seed)
+    folder.mkdir(parents=True, exist_ok=True)
+    for i in range(n):
+        Image.fromarray(rng.integers(0, 256, (32, 32, 3), dtype=np.uint8)).save(folder / f"{seed}-{i}.png")
+
+
+def test_good_data_need_no_caution(tmp_path):
+    for seed, name in enumerate(("cats", "dogs")):
+        noisy(tmp_path / name, 12, seed=seed)
+    assert image_folder(tmp_path).cautions == ()
+
+
+def test_one_class_is_said_with_the_folders_that_may_be_the_classes(tmp_path):
+    for seed, name in enumerate(("young", "old")):
+        noisy(tmp_path / "archive" / name, 12, seed=seed)
+    said = cautions(tmp_path)
+    assert "there is one class only, archive: every result of a search is right" in said
+    assert "If its folders (old, young, …) are the classes" in said
+
+
+def test_few_pictures_a_class_are_said(tmp_path):
+    for seed, (name, n) in enumerate({"cats": 12, "dogs": 3}.items()):
+        noisy(tmp_path / name, n, seed=seed)
+    assert "dogs 3: so few images of a class" in cautions(tmp_path)
+
+
+def test_a_class_that_is_nearly_all_is_said(tmp_path):
+    for seed, (name, n) in enumerate({"cats": 190, "dogs": 10}.items()):
+        noisy(tmp_path / name, n, seed=seed)
+    assert "95 % of the test images are of one class, cats: always naming it would be right as often" in cautions(
+        tmp_path
+    )
+
+
+def test_copies_of_training_images_among_those_for_testing_are_said(tmp_path):
+    for seed, name in enumerate(("cats", "dogs")):
+        noisy(tmp_path / "train" / name, 12, seed=seed)
+        noisy(tmp_path / "test" / name, 4, seed=seed)
+    assert "8 of 8 test images are (nearly) in the training set, too" in cautions(tmp_path)
+
+
+def test_plain_pictures_and_pixels_that_never_change_are_said(tmp_path):
+    for seed, name in enumerate(("cats", "dogs")):
+        noisy(tmp_path / name, 12, seed=seed)
+        for i in range(12):
+            picture = Image.new("RGB", (32, 32))
+            picture.paste((20 * i, 9, 9), (0, 0, 4, 4))
+            picture.save(tmp_path / name / f"dot{i}.png")
+        for i in range(12):
+            Image.new("RGB", (32, 32), (9, 9, 20 * i)).save(tmp_path / name / f"plain{i}.png")
+    assert "training images are of a single colour" in cautions(tmp_path)
+    for name in ("cats", "dogs"):
+        for file in (tmp_path / name).glob("[01p]*.png"):
+            file.unlink()
+    assert "% of the pixels are the same in all training images" in cautions(tmp_path)
+
+
+def test_a_class_in_one_part_alone_is_said(tmp_path):
+    for seed, (part, name) in enumerate([("train", "cats"), ("train", "dogs"), ("test", "cats"), ("test", "owls")]):
+        noisy(tmp_path / part / name, 12, seed=seed)
+    said = cautions(tmp_path)
+    assert "owls: in the test part alone" in said
+    assert "dogs: in the train part alone" in said

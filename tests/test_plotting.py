@@ -307,6 +307,38 @@ def test_plot_codes_refuses_codes_that_are_not_two_numbers(shape):
         plot_codes(torch.randn(shape), torch.zeros(6, dtype=torch.long), ("a",))
 
 
+@pytest.mark.parametrize("names", [("$5_and_$6_{", "b"), ("under $10", "over $10"), ("_old", "new"), ("a\\b", "50 %")])
+def test_a_class_s_name_is_shown_as_it_is(names):
+    z, labels = torch.randn(6, 2), torch.tensor([0, 0, 0, 1, 1, 1])
+    ax = drawn(plot_codes(z, labels, names))
+    legend = ax.legend().get_texts()
+    drawn(ax)
+    for texts in (ax.texts, legend):
+        assert tuple(text.get_text().strip("\u200a").replace(r"\$", "$") for text in texts) == names
+        assert not any(is_math(text) for text in texts)
+
+
+def is_math(text: Text) -> bool:
+    """Whether matplotlib takes some of it for a formula: "ismath" as its parser says."""
+    return text._preprocess_math(text.get_text())[1] is True
+
+
+def test_characters_that_no_font_has_are_said_once_for_a_script():
+    name = "\u1a20\u1a21"  # Tai Tham, which hardly any machine has
+    with pytest.warns(UserWarning, match="No font of this machine has the TAI characters") as warned:
+        drawn(plot_codes(torch.randn(4, 2), torch.tensor([0, 0, 1, 1]), (name, name)))
+    assert len(warned) == 1
+
+
+def test_a_users_settings_do_not_turn_pictures():
+    with mpl.rc_context({"image.origin": "lower", "image.aspect": "auto"}):
+        use_course_style()
+        x = torch.zeros(2, 1, 4, 4)
+        for ax in (show_images(x), show_reconstructions({"a": x})):
+            low, high = ax.get_ylim()
+            assert low > high  # the first row is above
+
+
 def test_plot_codes_without_names_leaves_them_to_a_legend():
     labels = torch.arange(3).repeat_interleave(5)
     ax = drawn(plot_codes(torch.randn(15, 2), labels, ("a", "b", "c"), names=False))

@@ -62,6 +62,17 @@ def assert_nearest(
     assert all(len(set(row)) == k for row in indices)
 
 
+@pytest.mark.parametrize("n_features", [4, 40])
+@pytest.mark.parametrize("metric", ["cosine", "inner product", "euclidean"])
+def test_a_search_computes_in_float32_whatever_torchs_default_type_is(metric, n_features, float64_by_default):
+    vectors = torch.rand(30, n_features)
+    found = SearchIndex(metric).add(vectors).search(vectors[:3], 5)
+    assert found.scores.dtype == torch.float32
+    torch.set_default_dtype(torch.float32)
+    again = SearchIndex(metric).add(vectors.float()).search(vectors[:3].float(), 5)
+    assert torch.equal(found.indices, again.indices)
+
+
 # ------------------------------------------------------------------------------------------------ equally near ones
 
 

@@ -7,7 +7,7 @@ import platformdirs
 import pytest
 import torch
 
-from course_utils.environment import VARIABLES, SettingsError
+from course_utils.environment import VARIABLES, SettingsError, SettingsWarning
 from course_utils.settings import seed_everything, settings
 
 
@@ -99,24 +99,38 @@ def test_a_file_is_no_data_folder(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("misspelt", "meant"),
+    ("misspelt", "value", "meant"),
     [
-        ("COURSE_PROFLE", "COURSE_PROFILE"),
-        ("COURSE_PROFILES", "COURSE_PROFILE"),
-        ("COURSE_SEEDS", "COURSE_SEED"),
-        ("COURSE_DEVISE", "COURSE_DEVICE"),
-        ("COURSEDATA", "COURSE_DATA"),
-        ("COURSE_CHACHE", "COURSE_CACHE"),
-        ("COURSE_QUITE", "COURSE_QUIET"),
+        ("COURSE_PROFLE", "full", "COURSE_PROFILE"),
+        ("COURSE_PROFILES", "quick", "COURSE_PROFILE"),
+        ("COURSE_DEVISE", "cuda:1", "COURSE_DEVICE"),
+        ("COURSEDATA", "/", "COURSE_DATA"),
+        ("COURSE_CHACHE", "~", "COURSE_CACHE"),
     ],
 )
-def test_a_misspelt_variable_is_refused_and_the_right_one_named(monkeypatch, misspelt, meant):
-    monkeypatch.setenv(misspelt, "1")
+def test_a_misspelt_variable_is_refused_and_the_right_one_named(monkeypatch, misspelt, value, meant):
+    monkeypatch.setenv(misspelt, value)
     with pytest.raises(SettingsError, match=f"{misspelt} .* did you mean {meant}"):
         settings()
 
 
-@pytest.mark.parametrize("name", ["COURSE_ID", "COURSE_NAME", "COURSE_PATH", "COURSES", "PROFILE", "DISCOURSE_DATA"])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("COURSE_DATE", "2026-11-27"), ("COURSE_SPEED", "3"), ("COURSE_QUIZ", "1"), ("COURSE_SEEDS", "1"),
+        ("COURSE_PROFILER", "on"), ("COURSE_DEVICES", "12"), ("COURSEDATA", "/no/such/folder"),
+    ],
+)  # fmt: skip
+def test_a_variable_that_may_be_somebody_elses_stops_nobody_and_is_named(monkeypatch, name, value):
+    monkeypatch.setenv(name, value)
+    with pytest.warns(SettingsWarning, match=f"{name} is not a variable of this course, and not read"):
+        assert settings().profile == "quick"
+
+
+@pytest.mark.parametrize("name", [
+    "COURSE_ID", "COURSE_NAME", "COURSE_PATH", "COURSES", "PROFILE", "DISCOURSE_DATA", "COURSE_DATABASE",
+    "COURSE_DATASTORE", "COURSE_DATA_URL",
+])  # fmt: skip
 def test_somebody_elses_variable_is_left_alone(monkeypatch, name):
     monkeypatch.setenv(name, "1")
     assert settings().profile == "quick"

@@ -1,4 +1,5 @@
 import math
+import unicodedata
 
 import numpy as np
 import pytest
@@ -29,6 +30,44 @@ def test_words_are_two_letters_or_more_in_lower_case_without_function_words(bag)
 
 def test_words_of_any_script_are_words():
     assert BagOfWords().fit(["Größe ÉTÉ день 编码 x 12 a1b"]).words == ("größe", "été", "день", "编码")
+
+
+CHINESE = {
+    "soup": ["把豆子放在水里煮", "热的豆子汤要加盐", "盐和一根胡萝卜", "搅拌汤,再加一点盐"],
+    "cake": ["把鸡蛋和糖打在一起", "面粉、黄油和糖", "用面粉和鸡蛋烤蛋糕", "把黄油化开再打发"],
+}
+QUESTIONS = {"豆子汤里加盐": "soup", "胡萝卜汤": "soup", "黄油和面粉": "cake", "鸡蛋、糖和黄油": "cake"}
+
+
+def test_texts_without_blanks_between_words_are_found_by_what_they_share():
+    """The nearest of eight Chinese recipes is of the question's kind; with words cut at blanks, none is found."""
+    texts = [text for group in CHINESE.values() for text in group]
+    kinds = [kind for kind, group in CHINESE.items() for _ in group]
+    bag = BagOfWords(stop_words=None).fit(texts)
+    for question, kind in QUESTIONS.items():
+        scores = (bag.transform(texts) @ bag.query(question).counts.T).toarray().ravel()
+        assert kinds[scores.argmax()] == kind
+        assert not any(set(question.split()) & set(text.split()) for text in texts)
+
+
+def test_a_query_is_found_however_its_accents_are_written():
+    bag = BagOfWords().fit([unicodedata.normalize("NFD", "café crème"), "garçon élève"])
+    for form in ("NFC", "NFD"):
+        assert bag.query(unicodedata.normalize(form, "Élève CRÈME")).known == ("élève", "crème")
+
+
+def test_stop_words_of_ones_own_are_left_out_and_named():
+    bag = BagOfWords(stop_words=["der", "Die", "和"]).fit(["der Hund", "die Katze und der Vogel", "狗和猫"])
+    assert bag.words == ("hund", "katze", "und", "vogel", "和猫", "狗和")  # of two characters, a stop word has two, too
+    query = bag.query("der die")
+    assert (query.known, query.ignored, query.unknown) == ((), ("der", "die"), {})
+    assert query.message.endswith("there is nothing to search for. Left out as stop words: der, die.")
+
+
+@pytest.mark.parametrize("wrong", ["german", 3, [1, "a"]])
+def test_stop_words_that_are_none_are_refused(wrong):
+    with pytest.raises(TextError, match="stop_words"):
+        BagOfWords(stop_words=wrong)
 
 
 def test_counts_are_sparse_and_a_row_a_text(bag):
@@ -154,14 +193,14 @@ def test_a_query_of_a_megabyte_is_read_at_its_beginning_only(bag):
 def test_no_more_than_the_beginning_of_a_long_query_is_looked_at(bag, monkeypatch):
     n_found = 0
 
-    def finditer(pattern: str, string: str):
+    def counted(string: str):
         nonlocal n_found
-        for match in original(pattern, string):
+        for word in original(string):
             n_found += 1
-            yield match
+            yield word
 
-    original = text.re.finditer
-    monkeypatch.setattr(text.re, "finditer", finditer)
+    original = text.iterate_words
+    monkeypatch.setattr(text, "iterate_words", counted)
     monkeypatch.setattr(text, "MAX_QUERY_WORDS", 3)
     assert bag.query("zebra yak cat dog " * 10_000).known == ("cat",)
     assert n_found == 4

@@ -267,9 +267,14 @@ class TimedClient(PatientClient):
         self.baseline_mb = self.baseline_mb or self.peak_mb
 
 
-def peak_mb(pid: int) -> float:
-    """Return the largest resident size of a process so far, in megabytes; 0 on systems without /proc."""
+def peak_mb(pid: int, *, anew: bool = False) -> float:
+    """Return the largest resident size of a process so far, in megabytes; 0 on systems without /proc.
+
+    With `anew`, the peak is forgotten first: the size now.
+    """
     try:
+        if anew:
+            Path(f"/proc/{pid}/clear_refs").write_text("5")
         status = Path(f"/proc/{pid}/status").read_text()
     except OSError:
         return 0.0

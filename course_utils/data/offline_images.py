@@ -129,13 +129,13 @@ def make_curves(n: int, *, seed: int, size: int = 28, n_steps: int = 64) -> Tens
     if n < 1:
         raise DataError(f"make_curves was asked for {n} curves; n must be at least 1.")
     generator = torch.Generator().manual_seed(seed)
-    points = (0.2 + 0.6 * torch.rand(n, 3, 2, generator=generator)) * size
-    t = torch.linspace(0, 1, n_steps)
+    points = (0.2 + 0.6 * torch.rand(n, 3, 2, generator=generator, dtype=torch.float32)) * size
+    t = torch.linspace(0, 1, n_steps, dtype=torch.float32)
     # Lagrange's parabola through the points at t = 0, 1/2 and 1, and its speed: a fast stretch must not be paler.
     position = torch.stack([(2 * t - 1) * (t - 1), 4 * t * (1 - t), t * (2 * t - 1)], dim=1)
     velocity = torch.stack([4 * t - 3, 4 - 8 * t, 4 * t - 1], dim=1)
-    pixel_centres = torch.arange(size) + 0.5
-    images = torch.empty(n, 1, size, size)
+    pixel_centres = torch.arange(size, dtype=torch.float32) + 0.5
+    images = torch.empty(n, 1, size, size, dtype=torch.float32)
     for chunk in torch.arange(n).split(2_000):  # 2,000 curves × 64 steps × 28 pixels: 14 MB at a time
         x, y = (position @ points[chunk]).unbind(dim=-1)
         step_length = (velocity @ points[chunk]).norm(dim=-1) / n_steps

@@ -2,32 +2,50 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import re
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 
+from course_utils.data.cautions import caution, cautions_about_texts
 from course_utils.data.common import DataError, left_out_note
-from course_utils.data.documents import WORD, Document, first_words, split_documents
+from course_utils.data.documents import Document, first_words, split_documents
+from course_utils.data.folders import arranged, files_below, is_hidden, parts_by_folder
 from course_utils.data.sampling import check_share, draw_by_class
+from course_utils.data.tables import Column, Table, decoded
 from course_utils.data.types import TextData
+from course_utils.data.words import has_word
 
-MAX_ROW_BYTES = 10_000_000  # a cell of a CSV file; Python's own limit is 131,072
+TEXT_SUFFIXES = {".txt", ".text", ".md", ".rst", ""}
+TABLE_SUFFIXES = {".tsv", ".csv"}
+WITHOUT_A_LABEL = {"unsup", "unlabeled", "unlabelled", "unsupervised"}  # folders of a split, as aclImdb has one
 
 
-def text_files(path: str | Path, *, test_share: float = 0.2, seed: int = 0) -> TextData:
-    """Read your own documents: a folder with one sub-folder of .txt files per topic, or a file of labelled lines.
+def text_files(
+    path: str | Path, *, label: Column | None = None, text: Column | None = None, heading: bool | None = None,
+    delimiter: str | None = None, encoding: str = "utf-8", test_share: float = 0.2, seed: int = 0,
+) -> TextData:  # fmt: skip
+    """Read your own documents: a folder with one sub-folder of texts per topic, or a table of labels and texts.
+
+    What is not read, as hidden files, is counted and named in the result's `source`. What may mislead, as a topic with
+    nine tenths of all documents, is said in a warning and in the result's `cautions`.
 
     Parameters
     ----------
     path
-        A folder; a .tsv file with `label<TAB>text` on each line; or a .csv file with the same two columns, quoted where
-        needed. A first line `label, text` is a heading. All files are UTF-8.
+        A folder of .txt or .md files, or of files without a suffix; folders `train/` and `test/` (or `val/`), in any
+        usual spelling, with the topics inside, are the split, and documents in `val/` beside `test/` are trained on.
+        Or a .csv file, quoted where needed; or a .tsv file, in which the first tab separates.
+    label, text
+        The columns of a table, by the names in its heading or by place from 0 on. None: those with a usual name, as
+        `category` and `review`, in any order; without a heading, first the label and then the text.
+    heading
+        Whether a table's first row names its columns; None: it does if it has usual names.
+    delimiter
+        What separates the columns of a table, as ";"; None: a comma in .csv, a tab in .tsv.
+    encoding
+        Of the files, as Python names it. A byte order mark decides first.
     test_share
-        The share of each topic that is drawn for testing.
+        The share of each topic that is drawn for testing, where there is no split.
     seed
         Of the draw.
 
@@ -39,71 +57,62 @@ def text_files(path: str | Path, *, test_share: float = 0.2, seed: int = 0) -> T
     Raises
     ------
     DataError
-        There is no such file, there are no documents, there is only one topic, a text is not UTF-8 (named), or
-        test_share is wrong.
+        There is no such file, there are no documents, there is only one topic, a text is in another encoding (file and
+        line are named), it is not clear which columns of a table are meant, or an argument is wrong.
     """
     root = Path(path).expanduser().resolve()
     check_share(test_share)
     if root.is_dir():
-        found = list(_read_folder(root))
-    elif root.suffix.lower() in (".tsv", ".csv") and root.is_file():
-        found = list(_read_table(root))
+        found, is_test, said = _read_folder(root, encoding)
+    elif root.suffix.lower() in TABLE_SUFFIXES and root.is_file():
+        rows, unused = Table(label, text, heading, delimiter, encoding).read(root)
+        found = [
+            {"topic": row.label, "title": first_words(row.text), "text": row.text, "where": f"row {row.row}"}
+            for row in rows
+        ]
+        is_test, said = None, f" Columns that are not used: {', '.join(unused)}." if unused else ""
     else:
         raise DataError(
             f"{root} is neither a folder of topics nor a .tsv or .csv file with a label and a text on each line."
         )
-    documents = [d for d in found if re.search(WORD, d["text"])]
-    wordless = [d["where"] for d in found if not re.search(WORD, d["text"])]
+    with_words = [i for i, document in enumerate(found) if has_word(document["text"])]
+    wordless = [document["where"] for document in found if not has_word(document["text"])]
+    documents = [found[i] for i in with_words]
     if not documents:
         raise DataError(f"{root} contains no document with a word in it. A folder needs files topic/document.txt; a "
-                        f".tsv file needs lines label<TAB>text.")  # fmt: skip
-    return split_documents(
+                        f".tsv file needs lines label<TAB>text.{said}")  # fmt: skip
+    topics = [document["topic"] for document in documents]
+    data = split_documents(
         root.name if root.is_dir() else root.stem, documents,
-        test=draw_by_class([d["topic"] for d in documents], test_share, np.random.default_rng(seed)),
-        source=f"Texts from {root.name}.{left_out_note('without a word', wordless)}",
+        test=draw_by_class(topics, test_share, np.random.default_rng(seed)) if is_test is None
+        else [is_test[i] for i in with_words],
+        source=f"Texts from {root.name}.{said}{left_out_note('without a word', wordless)}",
     )  # fmt: skip
+    return caution(data, cautions_about_texts(data))
 
 
-def _read_folder(root: Path) -> Iterator[Document]:
-    for folder in sorted(f for f in root.iterdir() if f.is_dir() and not f.name.startswith(".")):
-        for file in sorted(f for f in folder.rglob("*") if f.suffix.lower() == ".txt" and f.is_file()):
-            where = str(file.relative_to(root))
-            yield {"topic": folder.name, "title": file.stem, "text": _utf8(file, where), "where": where}
-
-
-def _read_table(file: Path) -> Iterator[Document]:
-    lines = io.StringIO(_utf8(file, file.name))  # splitlines() would break at rarer characters, too
-    if file.suffix.lower() == ".tsv":  # a tab separates, and quotes are text: what spreadsheets and `cut` write
-        rows: Iterable[list[str]] = (line.rstrip("\n").split("\t", maxsplit=1) for line in lines)
-    else:
-        rows = _csv_rows(lines, file)
-    for number, row in enumerate(rows, start=1):
-        if not any(field.strip() for field in row):
-            continue
-        if number == 1 and [field.strip().lower() for field in row] == ["label", "text"]:
-            continue
-        if len(row) != 2:
-            raise DataError(f"{file.name}, row {number} has {len(row)} columns; it must have 2, a label and a text.")
-        topic, text = row[0].strip(), row[1].strip()
-        if not topic:
-            raise DataError(f"{file.name}, row {number} has no label before its text.")
-        yield {"topic": topic, "title": first_words(text), "text": text, "where": f"row {number}"}
-
-
-def _csv_rows(lines: Iterable[str], file: Path) -> list[list[str]]:
-    limit = csv.field_size_limit(MAX_ROW_BYTES)
-    try:
-        return list(csv.reader(lines, strict=True))
-    except csv.Error as error:
-        raise DataError(f"{file.name} is not a readable CSV file: {error}. Quote fields that contain commas.") from None
-    finally:
-        csv.field_size_limit(limit)
-
-
-def _utf8(file: Path, where: str) -> str:
-    try:
-        return file.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DataError(f"{where} is not UTF-8 (byte {error.start}). Save it as UTF-8.") from None
-    except OSError as error:
-        raise DataError(f"{where} cannot be read ({error}).") from None
+def _read_folder(root: Path, encoding: str) -> tuple[list[Document], list[bool] | None, str]:
+    """The documents; which of them are for testing, or None where folders give no split; and what was left out."""
+    everything = files_below(root)
+    hidden = [file for file in everything if is_hidden(file)]
+    shown = [file for file in everything if not is_hidden(file)]
+    texts = [file for file in shown if file.suffix.lower() in TEXT_SUFFIXES]
+    parts = parts_by_folder(root, sorted({file.parts[0] for file in texts if len(file.parts) > 1}))
+    depth = 2 if parts else 1  # of the folders of topics
+    loose = [file for file in texts if len(file.parts) <= depth]
+    unlabelled = [file for file in texts if parts and len(file.parts) > 2 and file.parts[1].lower() in WITHOUT_A_LABEL]
+    members = set(texts) - set(loose) - set(unlabelled)
+    order = arranged(root, sorted(members), name_if_flat=root.name)
+    documents, is_test = [], []
+    for part, topics in order.parts.items():
+        for topic, files in topics.items():
+            for file in files:
+                content = decoded(root / file, str(file), encoding)
+                documents.append({"topic": topic, "title": file.stem, "text": content, "where": str(file)})
+                is_test.append(part == "test")
+    left_out = {"hidden": hidden, "no text": sorted(set(shown) - set(texts)), "in no topic's folder": loose,
+                "without a label": unlabelled}  # fmt: skip
+    said = "".join(left_out_note(reason, [str(file) for file in files]) for reason, files in left_out.items())
+    if "validation" in order.parts:
+        said = " Documents for validation are among those to train on." + said
+    return documents, None if "all" in order.parts else is_test, order.said + said

@@ -38,6 +38,10 @@ class ImageData:
         Where the images came from, in one sentence.
     note
         How they differ from the images that the course's numbers were measured with; empty if they do not.
+    given_validation
+        Indices into train_images of the validation split that the data came with; None: `validation_split` draws one.
+    cautions
+        What makes numbers about these images mean less, in a sentence each.
 
     Raises
     ------
@@ -53,6 +57,8 @@ class ImageData:
     class_names: tuple[str, ...]
     source: str
     note: str = ""
+    given_validation: Tensor | None = None
+    cautions: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for part in ("train", "test"):
@@ -79,8 +85,9 @@ class ImageData:
     def validation_split(self) -> tuple[Tensor, Tensor]:
         """Split the training set: nine tenths to train on, a tenth, drawn by class in proportion, to validate on.
 
-        The split is always the same: it does not depend on the caller's random state. Every class with at least two
-        images has at least one on each side; a single image is for training. The training tensors stay whole.
+        Data that came with a validation split keep it. Otherwise the split is always the same: it does not depend on
+        the caller's random state. Every class with at least two images has at least one on each side; a single image is
+        for training. The training tensors stay whole.
 
         Returns
         -------
@@ -99,6 +106,10 @@ class ImageData:
         >>> data.train_images[train].shape, data.train_images[validation].shape
         (torch.Size([3600, 1, 28, 28]), torch.Size([400, 1, 28, 28]))
         """
+        if self.given_validation is not None:
+            is_held_out = torch.zeros(len(self.train_labels), dtype=torch.bool)
+            is_held_out[self.given_validation] = True
+            return (~is_held_out).nonzero().flatten(), is_held_out.nonzero().flatten()
         rng = np.random.RandomState(0)  # RandomState: the stream that never changes
         held_out = torch.from_numpy(draw_by_class(self.train_labels.numpy(), VALIDATION_SHARE, rng))
         if not held_out.any():
@@ -113,6 +124,7 @@ class ImageData:
         return (
             f"{self.name}: {len(self.train_images):,} train and {len(self.test_images):,} test images of "
             f"{c}×{h}×{w} (channels × height × width), {len(self.class_names)} classes. {self.source}"
+            + _cautions(self.cautions)
         )
 
 
@@ -136,6 +148,8 @@ class TextData:
         Where the texts came from, in one sentence.
     note
         How they differ from the texts that the course's numbers were measured with; empty if they do not.
+    cautions
+        What makes numbers about these texts mean less, in a sentence each.
 
     Raises
     ------
@@ -153,6 +167,7 @@ class TextData:
     topic_names: tuple[str, ...]
     source: str
     note: str = ""
+    cautions: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         _check_topics(self.name, self.topic_names)
@@ -163,7 +178,8 @@ class TextData:
                 raise DataError(f"{self.name}: {len(texts)} {part}_texts, but {len(titles)} {part}_titles.")
 
     def __repr__(self) -> str:
-        return _describe(self.name, len(self.train_texts), len(self.test_texts), self.topic_names, self.source)
+        texts = _describe(self.name, len(self.train_texts), len(self.test_texts), self.topic_names, self.source)
+        return texts + _cautions(self.cautions)
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -231,3 +247,7 @@ def _check_topics(name: str, topic_names: Sequence[str]) -> None:
 
 def _describe(name: str, n_train: int, n_test: int, topic_names: Sequence[str], source: str) -> str:
     return f"{name}: {n_train:,} train and {n_test:,} test documents, {len(topic_names)} topics. {source}"
+
+
+def _cautions(sentences: Sequence[str]) -> str:
+    return "".join(f"\nCaution: {sentence}" for sentence in sentences)

@@ -164,9 +164,12 @@ class SearchIndex:
         """Scores of a block of queries by one matrix product; the best of them are computed again, exactly."""
         stored, n_queries = self._stored[0], queries.shape[0]
         # Allocated before the loop: small results between large temporaries would keep their memory from being reused.
-        result = Neighbours(torch.empty(n_queries, k, dtype=torch.int64), torch.empty(n_queries, k))
+        result = Neighbours(
+            torch.empty(n_queries, k, dtype=torch.int64), torch.empty(n_queries, k, dtype=torch.float32)
+        )
         n_rows = min(max(1, SCORES_AT_ONCE // len(self)), n_queries)
-        buffer = None if sp.issparse(stored) or self._one_by_one else torch.empty(n_rows, len(self))
+        is_needed = not (sp.issparse(stored) or self._one_by_one)
+        buffer = torch.empty(n_rows, len(self), dtype=torch.float32) if is_needed else None
         for start in range(0, n_queries, n_rows):
             rows = slice(start, min(start + n_rows, n_queries))
             scores = self._scores(queries[rows], buffer)

@@ -81,7 +81,7 @@ class PretrainingStepper(Stepper):
 
     def _seen_filters(self) -> list[Tensor]:
         """Of each layer the first units' weights, as pictures in [-1, 1], each scaled to its own range, 0 stays 0."""
-        found, seen = [], torch.eye(math.prod(self._shape))
+        found, seen = [], torch.eye(math.prod(self._shape), dtype=torch.float32)
         for stage in self._stages:
             seen = stage.layer.weight.detach().cpu() @ seen
             first = seen[: self.N_FILTERS]
@@ -244,7 +244,7 @@ def _course(unit: str, losses: Sequence[float]) -> str:
 
 def _padded(images: Tensor, n: int) -> Tensor:
     """The images, and white ones until there are n."""
-    return torch.cat([images, torch.ones(n - len(images), *images.shape[1:])])
+    return torch.cat([images, images.new_ones(n - len(images), *images.shape[1:])])
 
 
 def _tiled(images: Tensor, *, n_columns: int, n: int) -> np.ndarray:

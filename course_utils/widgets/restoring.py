@@ -194,7 +194,9 @@ class WalkExplorer(LiveFigure):
     def update(self) -> str:
         """Draw the way between two digits, and where t stands on it; return the line below."""
         a, b, t = self.start.value, self.end.value, self.t.value
-        weights = torch.cat([torch.linspace(0, 1, self.N_STEPS + 1), torch.tensor([t])])[:, None]
+        weights = torch.cat([torch.linspace(0, 1, self.N_STEPS + 1, dtype=torch.float32), self._codes.new_tensor([t])])[
+            :, None
+        ]
         pixels = torch.lerp(self._images[a].flatten(), self._images[b].flatten(), weights).view(-1, *self._shape)
         decoded = self._decode(torch.lerp(self._codes[a], self._codes[b], weights)).view(-1, *self._shape)
         strip = [torch.cat(list(frames[:-1]), dim=1) for frames in (pixels, decoded)]
