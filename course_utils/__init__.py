@@ -2,6 +2,6 @@
 
 Data flows one way, and a module imports only from modules before it:
 checks → environment → settings → provenance → data → text → metrics → layers → inference → models → corruption →
-filters → batches → checkpoint → history → processes → training → pretraining → retrieval → text_search → generation →
-critic → plotting → widgets → claims → experiment.
+filters → batches → checkpoint → history → processes → mean_loss → model_checks → training → pretraining → retrieval →
+text_search → generation → critic → plotting → widgets → claims → experiment.
 """

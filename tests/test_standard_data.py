@@ -157,6 +157,7 @@ def cifar10_pictures(monkeypatch, tmp_path, no_network):
     return tmp_path / "cifar10"
 
 
+@pytest.mark.filterwarnings("ignore::course_utils.data.DataCaution")  # a few plain pictures
 def test_cifar10_is_read_from_a_folder_of_pictures_where_there_is_one(cifar10_pictures):
     loaded = load_images("cifar10")
     assert (loaded.name, loaded.image_shape) == ("cifar10", (3, 32, 32))
@@ -176,6 +177,7 @@ def colours_of(images: Tensor) -> list[tuple[int, ...]]:
     return [tuple(pixel) for pixel in (images[:, :, 0, 0] * 255).round().int().tolist()]
 
 
+@pytest.mark.filterwarnings("ignore::course_utils.data.DataCaution")  # a few plain pictures
 def test_a_damaged_picture_of_cifar10_is_left_out_and_named(cifar10_pictures):
     (cifar10_pictures / "train" / "airplane" / "1.png").write_bytes(b"damaged")
     loaded = load_images("cifar10")
