@@ -182,7 +182,7 @@ def test_a_damaged_picture_of_cifar10_is_left_out_and_named(cifar10_pictures):
     (cifar10_pictures / "train" / "airplane" / "1.png").write_bytes(b"damaged")
     loaded = load_images("cifar10")
     assert loaded.train_labels.bincount().tolist() == [2, 3]
-    assert loaded.source.endswith("Left out, not readable: 1 (1.png).")
+    assert loaded.source.endswith("Left out, not readable: 1 (train/airplane/1.png).")
 
 
 @pytest.mark.parametrize("missing", ["train", "test"])
