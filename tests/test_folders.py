@@ -1,14 +1,17 @@
 """What a user's folder holds: classes, splits, hidden files; tried on made-up layouts, too."""
 
+import io
 import os
+import re
 import unicodedata
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
-from course_utils.data import DataError
+from course_utils.data import DataError, image_folder, text_files
 from course_utils.data.folders import arranged, files_below, is_hidden
 
 ROOT = Path("somewhere")
@@ -140,9 +143,19 @@ PATHS = st.builds(
 )
 
 
-@settings(max_examples=3_000, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
-@given(st.lists(PATHS, max_size=8, unique=True))
-def test_of_any_layout_every_file_is_in_one_class_that_a_folder_names_or_it_is_refused(files):
+def options(n_examples: int) -> settings:
+    return settings(max_examples=n_examples, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+
+
+in_short_and_at_length = pytest.mark.parametrize("n_examples", [200, pytest.param(3_000, marks=pytest.mark.slow)])
+
+
+@in_short_and_at_length
+def test_of_any_layout_every_file_is_in_one_class_that_a_folder_names_or_it_is_refused(n_examples):
+    options(n_examples)(given(st.lists(PATHS, max_size=8, unique=True))(placed_or_refused))()
+
+
+def placed_or_refused(files: list[Path]) -> None:
     try:
         found = arranged(ROOT, sorted(files), name_if_flat="flat")
     except DataError as error:
@@ -158,3 +171,43 @@ def test_of_any_layout_every_file_is_in_one_class_that_a_folder_names_or_it_is_r
     for name, file in placed:
         folders = [unicodedata.normalize("NFC", part) for part in file.parts[:-1]]
         assert name in folders or name == "flat"
+
+
+FILES = st.sampled_from(["1.png", "2.pgm", "3.jpg", "broken.png", "notes.txt", ".hidden.png", "4", "page.html"])
+
+
+def content_of(name: str, number: int) -> bytes:
+    """What a file of this name holds; pictures differ."""
+    if name in ("broken.png", "notes.txt", "page.html"):
+        return b"<html>404</html>"
+    kind = {".pgm": "PPM", ".jpg": "JPEG"}.get(Path(name).suffix, "PNG")
+    stream = io.BytesIO()
+    Image.new("L", (4, 4), 16 * number % 256).save(stream, kind)
+    return stream.getvalue()
+
+
+def read_or_refused(root: Path, files: list[Path], *, texts: bool) -> None:
+    """What went in is in train, in test, or counted among what was left out; or it is refused."""
+    for number, file in enumerate(files):
+        (root / file).parent.mkdir(parents=True, exist_ok=True)
+        (root / file).write_bytes(b"some words" if texts else content_of(file.name, number))
+    try:
+        data = text_files(root) if texts else image_folder(root, size=(4, 4), grey=True, skip_unreadable=True)
+    except DataError:
+        return
+    n_left_out = sum(map(int, re.findall(r"Left out, [^:]*: (\d+) \(", data.source)))
+    assert len(data.train_labels) + len(data.test_labels) + n_left_out == len(files)
+
+
+@in_short_and_at_length
+@pytest.mark.filterwarnings("ignore::course_utils.data.DataCaution")
+def test_nothing_is_lost_in_silence(tmp_path_factory, n_examples):
+    paths = st.builds(lambda folders, name: Path(*folders, name), st.lists(FOLDERS, max_size=3), FILES)
+
+    @options(n_examples)
+    @given(st.lists(paths, min_size=1, max_size=10, unique=True), st.booleans())
+    def tried(files, texts):
+        files = [file for file in files if file not in {parent for other in files for parent in other.parents}]
+        read_or_refused(tmp_path_factory.mktemp("layout"), files, texts=texts)
+
+    tried()

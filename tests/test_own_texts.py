@@ -394,20 +394,24 @@ DIALECTS = st.fixed_dictionaries({
 HEADS = st.sampled_from([["label", "text"], ["text", "label"], ["id", "review", "category"], ["a", "b"], []])
 
 
-@settings(max_examples=2_000, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
-@given(st.lists(st.tuples(st.sampled_from(["cats", "dogs"]), FIELDS), min_size=4, max_size=8), DIALECTS, HEADS,
-       st.sampled_from(["pets.csv", "pets.tsv"]), st.booleans())  # fmt: skip
-def test_any_table_is_read_as_it_was_written_or_refused(tmp_path_factory, rows, dialect, head, name, is_said):
-    if head == ["id", "review", "category"]:
-        fields = [[str(i), text, label] for i, (label, text) in enumerate(rows)]
-    else:
-        fields = [[text, label] if head[:1] == ["text"] else [label, text] for label, text in rows]
-    file = table(tmp_path_factory.getbasetemp(), head, fields, name=name, **dialect)
-    try:
-        found, _ = Table(delimiter=dialect["delimiter"] if is_said else None).read(file)
-    except DataError:
-        return
-    expected = [(label, re.sub(r"\r\n?", "\n", text)) for label, text in rows]
-    if found[0][:2] == ("a", "b"):  # not told from a document, where a topic has a single one
-        del found[0]
-    assert [(row.label, row.text) for row in found] == expected
+@pytest.mark.parametrize("n_examples", [300, pytest.param(5_000, marks=pytest.mark.slow)])
+def test_any_table_is_read_as_it_was_written_or_refused(tmp_path, n_examples):
+    @settings(max_examples=n_examples, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+    @given(st.lists(st.tuples(st.sampled_from(["cats", "dogs"]), FIELDS), min_size=4, max_size=8), DIALECTS, HEADS,
+           st.sampled_from(["pets.csv", "pets.tsv"]), st.booleans())  # fmt: skip
+    def tried(rows, dialect, head, name, is_said):
+        if head == ["id", "review", "category"]:
+            fields = [[str(i), text, label] for i, (label, text) in enumerate(rows)]
+        else:
+            fields = [[text, label] if head[:1] == ["text"] else [label, text] for label, text in rows]
+        file = table(tmp_path, head, fields, name=name, **dialect)
+        try:
+            found, _ = Table(delimiter=dialect["delimiter"] if is_said else None).read(file)
+        except DataError:
+            return
+        expected = [(label, re.sub(r"\r\n?", "\n", text)) for label, text in rows]
+        if found[0][:2] == ("a", "b"):  # not told from a document, where a topic has a single one
+            del found[0]
+        assert [(row.label, row.text) for row in found] == expected
+
+    tried()
