@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from course_utils.claims import __main__ as cli
 from course_utils.claims.audit import Design, audit, contradictions, sign_flip_p, totals
 from course_utils.claims.measuring import Result, load_results, measure
 from course_utils.claims.rows import CLAIMS, Claim, Measurement
-from course_utils.claims.verdicts import Difference, judge, q_values, verdicts_of
+from course_utils.claims.verdicts import Difference, Student, judge, q_values, verdicts_of
 from course_utils.settings import settings
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
@@ -92,6 +93,13 @@ def test_p_and_verdict_agree(relation, seed):
         assert (p_value(made_up, values, []) < 0.05) == (verdict == "holds")
     else:
         assert (p_value(made_up, values, []) < 0.05) == (verdict != "not measurable")
+
+
+@pytest.mark.parametrize("degrees", [1, 2, 3.7, 9, 1e6, math.inf])
+def test_students_distribution_is_scipys(degrees):
+    for q in (0.5, 0.9, 0.975):
+        assert Student(degrees).quantile(q) == pytest.approx(stats.t(degrees).ppf(q), rel=1e-9)
+        assert Student(degrees).above(Student(degrees).quantile(q)) == pytest.approx(1 - q, rel=1e-9)
 
 
 def test_flipped_signs_give_what_scipys_permutation_test_gives():

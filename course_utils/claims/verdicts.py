@@ -6,9 +6,9 @@ import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
-from scipy import stats
+from scipy import special
 from torch import Tensor
 
 from course_utils.claims.rows import Claim, Measurement
@@ -16,6 +16,20 @@ from course_utils.settings import Profile
 
 Verdict = Literal["holds", "fails here", "level", "not measurable"]
 FALSE_DISCOVERIES = 0.05  # among a profile's rows (Benjamini & Hochberg, 1995)
+
+
+class Student(NamedTuple):
+    """Student's distribution, far faster than that of scipy.stats; with infinite degrees of freedom the normal one."""
+
+    degrees: float
+
+    def quantile(self, q: float) -> float:
+        """Return the value that a share q lies below."""
+        return float(special.stdtrit(self.degrees, q) if math.isfinite(self.degrees) else special.ndtri(q))
+
+    def above(self, value: float) -> float:
+        """Return the share that lies above a value."""
+        return float(special.stdtr(self.degrees, -value) if math.isfinite(self.degrees) else special.ndtr(-value))
 
 
 class Stored(Protocol):
@@ -77,18 +91,18 @@ class Difference:
         """Whether chance was seen: not in a single run, nor where all seeds agree to the last digit."""
         return bool(self.of_seeds or self.of_items)
 
-    def _errors(self) -> list[tuple[float, Any]]:
+    def _errors(self) -> list[tuple[float, Student]]:
         """Standard errors, each with the distribution of the mean in units of it; what is farther decides.
 
         Student's over the seeds alone. And over seeds and items: the variances add up, as all seeds share the items.
         That over the items is known far better, so it lends degrees of freedom to the sum (Welch & Satterthwaite).
         Alone it would cover the truth too seldom where three seeds outweigh the items.
         """
-        errors: list[tuple[float, Any]] = [(self.of_seeds, stats.t(self.n - 1))] if self.of_seeds else []
+        errors = [(self.of_seeds, Student(self.n - 1))] if self.of_seeds else []
         if self.of_items:
             both = math.hypot(self.of_seeds, self.of_items)
             degrees = (self.n - 1) * (both / self.of_seeds) ** 4 if self.of_seeds else math.inf
-            errors.append((both, stats.t(degrees)))
+            errors.append((both, Student(degrees)))
         return errors
 
     def interval(self, level: float) -> tuple[float, float]:
@@ -96,7 +110,7 @@ class Difference:
         if self.ends:
             share, (low, high) = _normal(level) / _normal(0.95), self.ends
             return self.mean + (low - self.mean) * share, self.mean + (high - self.mean) * share
-        half = max((error * float(chance.ppf((1 + level) / 2)) for error, chance in self._errors()), default=0.0)
+        half = max((error * chance.quantile((1 + level) / 2) for error, chance in self._errors()), default=0.0)
         return self.mean - half, self.mean + half
 
     def p(self, claim: Claim) -> float | None:
@@ -107,9 +121,9 @@ class Difference:
         """
         if claim.relation == "≈":
             room = claim.tolerance - abs(self.mean)
-            found = [float(chance.sf(room / error)) for error, chance in self._errors()]
+            found = [chance.above(room / error) for error, chance in self._errors()]
         else:
-            found = [float(2 * chance.sf(abs(self.mean) / error)) for error, chance in self._errors()]
+            found = [2 * chance.above(abs(self.mean) / error) for error, chance in self._errors()]
         return max(found, default=None)
 
     def words(self, level: float) -> str:
@@ -232,9 +246,11 @@ def differences_of(result: Stored) -> list[float]:
 
 def q_values(claims: Mapping[str, Claim], results: Sequence[Stored]) -> list[float | None]:
     """Correct the p of a profile's rows for their number (Benjamini & Hochberg, 1995); None where there is no p."""
+    from scipy.stats import false_discovery_control  # here: long to import
+
     found = [_p(claims[result.id], result) for result in results]
     known = [p for p in found if p is not None]
-    corrected = iter(stats.false_discovery_control(known) if known else ())
+    corrected = iter(false_discovery_control(known) if known else ())
     return [None if p is None else float(next(corrected)) for p in found]
 
 
@@ -305,8 +321,8 @@ def ratio_by_item(of_each: Iterable[Tensor]) -> Tensor:
 
 
 def _students(level: float, n: int) -> float:
-    return float(stats.t.ppf((1 + level) / 2, n - 1))
+    return Student(n - 1).quantile((1 + level) / 2)
 
 
 def _normal(level: float) -> float:
-    return float(stats.norm.ppf((1 + level) / 2))
+    return float(special.ndtri((1 + level) / 2))
