@@ -108,9 +108,9 @@ def draw_record(runs: list[dict[str, Any]], ax: Axes) -> None:
             [statistics.median(values) for values in zip(*(run[column] for run in of_length), strict=True)]
             for column in ("seconds", "other")
         )
-        ax.plot(
-            [m / 60 for m in minutes], errors, marker="o", markersize=3, label=f"{n_epochs} epochs: {errors[-1]:.2f}"
-        )
+        (curve,) = ax.plot([m / 60 for m in minutes], errors, marker="o", markersize=3)
+        ax.annotate(f"{n_epochs} epochs: {errors[-1]:.2f}", (minutes[-1] / 60, errors[-1]), xytext=(3, -16), ha="right",
+                    textcoords="offset points", color=curve.get_color())  # fmt: skip
     for name, mark in MARKS.items():
         ax.axhline(mark, color="0.6", linewidth=1, linestyle="--")
         ax.annotate(f"{name}: {mark:.2f}", (0.99, mark), xycoords=("axes fraction", "data"), ha="right", va="bottom",
@@ -122,7 +122,7 @@ def draw_record(runs: list[dict[str, Any]], ax: Axes) -> None:
     ax.minorticks_off()
     minutes_ticks = [0.1, 0.3, 1, 3, 10, 30]
     ax.set_xticks(minutes_ticks, [f"{tick:g}" for tick in minutes_ticks])
-    ax.legend(title="trained for", loc="lower left", frameon=False)
+    ax.set_xlim(right=40)
 
 
 # ----------------------------------------------------------------------------------------------------------- the others
