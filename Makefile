@@ -134,6 +134,7 @@ bench: $(INSTALLED_DEV) ## the training loop, the search and grading beside thei
 	$(STEADY) $(EMPTY_CACHE) $(PY) benchmarks/course.py
 	COURSE_QUIET=1 $(PY) benchmarks/search.py
 	COURSE_QUIET=1 $(PY) benchmarks/grading.py
+	$(PY) benchmarks/tables.py
 
 release: $(INSTALLED_GRADING) ## make the exercises' student versions, and try them (CHAPTERS="1 2")
 	$(PY) -m course_grading release $(CHAPTERS) $(ARGS)
