@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 
-from scipy import special
+from scipy import special, stats
 from torch import Tensor
 
 from course_utils.claims.rows import Claim, Measurement
@@ -246,11 +246,9 @@ def differences_of(result: Stored) -> list[float]:
 
 def q_values(claims: Mapping[str, Claim], results: Sequence[Stored]) -> list[float | None]:
     """Correct the p of a profile's rows for their number (Benjamini & Hochberg, 1995); None where there is no p."""
-    from scipy.stats import false_discovery_control  # here: long to import
-
     found = [_p(claims[result.id], result) for result in results]
     known = [p for p in found if p is not None]
-    corrected = iter(false_discovery_control(known) if known else ())
+    corrected = iter(stats.false_discovery_control(known) if known else ())
     return [None if p is None else float(next(corrected)) for p in found]
 
 
@@ -321,8 +319,8 @@ def ratio_by_item(of_each: Iterable[Tensor]) -> Tensor:
 
 
 def _students(level: float, n: int) -> float:
-    return Student(n - 1).quantile((1 + level) / 2)
+    return float(stats.t.ppf((1 + level) / 2, n - 1))
 
 
 def _normal(level: float) -> float:
-    return float(special.ndtri((1 + level) / 2))
+    return float(stats.norm.ppf((1 + level) / 2))
