@@ -68,13 +68,18 @@ def clocks(runs: list[dict[str, Any]]) -> str:
         passed = [fastest(of_length, mark) for mark in MARKS.values()]
         operations = statistics.median(first_below(MARKS["2006"], run, "GFLOP") for run in of_length)
         rows.append([
-            f"{n_epochs} epochs, {len(of_length)} seeds", *[number(seconds) for seconds in passed],
+            f"{n_epochs} epochs, {of_seeds(of_length)}", *[number(seconds) for seconds in passed],
             number(operations / 1e3), number(min(run["seconds"][-1] for run in of_length)),
             mean_and_spread([run["at the end"] for run in of_length]),
             mean_and_spread([run["train"][-1] for run in of_length]),
         ])  # fmt: skip
     below = [f"s until below {mark:g} ({name})" for name, mark in MARKS.items()]
     return table(["", *below, "TFLOP until below 3", "s in all", "test SSE at the end", "training SSE"], rows)
+
+
+def of_seeds(runs: list[dict[str, Any]]) -> str:
+    """Say of how many seeds there are runs."""
+    return f"{len(runs)} seed{'s' if len(runs) > 1 else ''}"
 
 
 def fastest(runs: list[dict[str, Any]], mark: float) -> float:
@@ -212,7 +217,7 @@ def record_sentence(runs: list[dict[str, Any]]) -> str:
     return (
         f"The test error of 2006 ({MARKS['2006']:.2f}, 784-1000-500-250-30 on MNIST) is passed after "
         f"**{fastest(runs, MARKS['2006']) / 60:.1f} minutes**, from a random start; {longest[0]} epochs "
-        f"({min(run['seconds'][-1] for run in longest[1]) / 60:.0f} minutes) end at **{mean_and_spread(ends, 2)}**."
+        f"({min(run['seconds'][-1] for run in longest[1]) / 60:.0f} minutes, {of_seeds(longest[1])}) end at **{mean_and_spread(ends, 2)}**."
     )
 
 

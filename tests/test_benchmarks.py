@@ -56,13 +56,13 @@ def test_the_clock_stops_at_the_first_epoch_below_a_mark_in_the_fastest_run(tabl
     assert tables.fastest(RUNS[:2], 2.65) == math.inf
     longer, shorter = tables.clocks(RUNS).splitlines()[2:]
     assert longer == "| 3 epochs, 2 seeds | 20 | 20 | 30 | – | 3 | 30 | 2.800 ± 0.141 | 2.800 ± 0.141 |"
-    assert shorter == "| 1 epochs, 1 seeds | 15 | – | – | – | – | 15 | 9.000 | 9.000 |"
+    assert shorter == "| 1 epochs, 1 seed | 15 | – | – | – | – | 15 | 9.000 | 9.000 |"
 
 
 def test_the_readme_says_how_long_2006_took_and_where_the_longest_training_ended(tables):
     said = tables.record_sentence(RUNS)
     assert "after **0.5 minutes**" in said
-    assert "3 epochs (0 minutes) end at **2.80 ± 0.14**" in said
+    assert "3 epochs (0 minutes, 2 seeds) end at **2.80 ± 0.14**" in said
 
 
 def test_results_become_tables_pictures_and_sentences(tables, tmp_path):
