@@ -218,7 +218,7 @@ def record_sentence(runs: list[dict[str, Any]]) -> str:
         f"The test error of 2006 ({MARKS['2006']:.2f}, 784-1000-500-250-30 on MNIST) is passed after "
         f"**{fastest(runs, MARKS['2006']) / 60:.1f} minutes**, from a random start; {longest[0]} epochs "
         f"({min(run['seconds'][-1] for run in longest[1]) / 60:.0f} minutes, {of_seeds(longest[1])}) "
-        f"end at **{mean_and_spread(ends, 2)}**."
+        f"end at **{mean_and_spread(ends)}**."
     )
 
 

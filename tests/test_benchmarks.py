@@ -62,7 +62,7 @@ def test_the_clock_stops_at_the_first_epoch_below_a_mark_in_the_fastest_run(tabl
 def test_the_readme_says_how_long_2006_took_and_where_the_longest_training_ended(tables):
     said = tables.record_sentence(RUNS)
     assert "after **0.5 minutes**" in said
-    assert "3 epochs (0 minutes, 2 seeds) end at **2.80 ± 0.14**" in said
+    assert "3 epochs (0 minutes, 2 seeds) end at **2.800 ± 0.141**" in said
 
 
 def test_results_become_tables_pictures_and_sentences(tables, tmp_path):
