@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import argparse
 import math
-import statistics
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -190,26 +189,11 @@ def first_below(mark: float, run: dict[str, Any], column: str) -> float:
 
 
 def show() -> None:
-    runs = (load("minutes_to_beat_2006") or {"results": []})["results"]
-    for n_epochs in sorted({run["n_epochs"] for run in runs}):
-        of_length = [run for run in runs if run["n_epochs"] == n_epochs]
-        ends = [run["at the end"] for run in of_length]
-        print(f"{n_epochs} epochs, {len(ends)} seeds: test SSE {statistics.fmean(ends):.3f} ± "
-              f"{statistics.stdev(ends) if len(ends) > 1 else 0:.3f}")  # fmt: skip
-        for name, mark in MARKS.items():
-            seconds, operations = (
-                statistics.median(first_below(mark, run, column) for run in of_length)
-                for column in ("seconds", "GFLOP")
-            )
-            if seconds < math.inf:
-                print(f"  below {mark:5.2f} ({name}): {seconds:6.0f} s, {operations / 1e3:7.1f} TFLOP")
-    changes = (load("ablation_2006") or {"results": []})["results"]
-    for what in dict.fromkeys(run["what"] for run in changes):
-        found = [run for run in changes if run["what"] == what]
-        ends, train = ([run[column] for run in found] for column in ("at the end", "train"))
-        spread = statistics.stdev(ends) if len(ends) > 1 else 0.0
-        print(f"{what:38} validation {statistics.fmean(ends):6.3f} ± {spread:.3f}, "
-              f"training {statistics.fmean(curve[-1] for curve in train):6.3f} ({len(found)} seeds)")  # fmt: skip
+    from tables import ablation, clocks  # here: that module takes the marks from this one
+
+    for name, table_of in (("minutes_to_beat_2006", clocks), ("ablation_2006", ablation)):
+        if found := load(name):
+            print(table_of(found["results"]))
 
 
 def main() -> None:
